@@ -1,0 +1,52 @@
+"""Canonical JSON (RFC 8785) restricted to what hashes the same everywhere: no floats, bytes as lower-case hex."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import rfc8785
+
+from lianqiao_base.errors import Rejected
+
+
+Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
+MAX_SAFE_INTEGER = 2**53 - 1
+
+
+def _check(value: object, path: str) -> None:
+    if value is None or isinstance(value, bool | str):
+        return
+    if isinstance(value, int):
+        if abs(value) > MAX_SAFE_INTEGER:
+            raise Rejected("NOT_CANONICAL", f"integer beyond 2^53-1 at {path}", hint="send it as a decimal string")
+        return
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise Rejected("NOT_CANONICAL", f"object key that is not a string at {path}")
+            _check(item, f"{path}.{key}")
+        return
+    if isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            _check(item, f"{path}[{i}]")
+        return
+    raise Rejected("NOT_CANONICAL", f"{type(value).__name__} at {path}: only strings, booleans, null, integers, arrays and objects are canonical")
+
+
+def dumps(value: Json) -> bytes:
+    """Canonical UTF-8 bytes of `value`. Raises `Rejected("NOT_CANONICAL")` for anything outside the subset."""
+    _check(value, "$")
+    return rfc8785.dumps(value)  # type: ignore[arg-type]
+
+
+def loads_strict(data: bytes) -> Json:
+    """Parse, and refuse bytes that are not themselves canonical (duplicate keys, spaces, other number forms)."""
+    try:
+        value = cast("Json", json.loads(data))
+    except (ValueError, RecursionError) as error:
+        raise Rejected("NOT_CANONICAL", "not JSON") from error
+    if dumps(value) != data:
+        raise Rejected("NOT_CANONICAL", "the bytes are not the canonical form of their value (RFC 8785)")
+    return value
