@@ -16,7 +16,7 @@ from mainland_chain.crypto._vectors import SM2
 from mainland_chain.crypto.errors import SigningFailed, VerificationUnavailable
 
 NAME = "openssl"
-LIBRARIES = ("libcrypto.so.3", "libcrypto.3.dylib", "libcrypto-3-x64.dll")
+LIBRARIES = ("libcrypto.so.3", "libcrypto.3.dylib")
 
 # SubjectPublicKeyInfo {ecPublicKey, sm2 curve 1.2.156.10197.1.301} up to the uncompressed point's 0x04 (RFC 5480 §2).
 _SPKI = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d03420004")

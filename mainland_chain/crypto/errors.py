@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lianqiao_base.errors import AlreadyExists, Fatal, NotFound, Rejected
+from lianqiao_base.errors import AlreadyExists, Fatal, NotFound, Rejected, Retryable
 
 
 class BadPublicKey(Rejected):
@@ -88,6 +88,24 @@ class KeystoreCorrupted(Rejected):
 
     def __init__(self, subject: str, message: str) -> None:
         super().__init__("KEYSTORE_CORRUPTED", message, subject=subject, hint="restore it from a backup")
+
+
+class KeystoreWeakPassphrase(Rejected):
+    """An empty passphrase (code `KEYSTORE_PASSPHRASE_EMPTY`)."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(
+            "KEYSTORE_PASSPHRASE_EMPTY", "an empty passphrase protects nothing", subject=subject, hint="choose one"
+        )
+
+
+class KeystoreChanged(Retryable):
+    """Another process changed the keystore since it was opened (code `KEYSTORE_CHANGED`)."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(
+            "KEYSTORE_CHANGED", "another process changed the keystore", subject=subject, hint="open it again and retry"
+        )
 
 
 class KeystoreMissing(NotFound):

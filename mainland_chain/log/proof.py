@@ -1,7 +1,8 @@
 """Strict verifiers of Merkle proofs (RFC 9162 §2.1.3.2, §2.1.4.2): pure, and the same shape as the EVM's verifier.
 
-A proof has exactly one acceptable length, which follows from the sizes alone; it is checked before anything is hashed. The
-tree size is part of what is proven only if the root is bound to it by a signature: take both from one checkpoint.
+A proof has exactly one acceptable length, which follows from the sizes alone; it is checked before anything is
+hashed. The tree size is part of what is proven only if the root is bound to it by a signature: take both from one
+checkpoint.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 from mainland_chain.log.errors import ProofError
 from mainland_chain.log.hashing import HashFunction
-from mainland_chain.log.tree import MAX_SIZE, check_hash, check_index, check_sizes
+from mainland_chain.log.tree import check_hash, check_index, check_size, check_sizes
 
 
 def _shape(index: int, size: int) -> tuple[int, int]:
@@ -26,8 +27,7 @@ def inclusion_proof_length(index: int, size: int) -> int:
 
 
 def _check_tree(index: int, size: int) -> None:
-    if not 0 <= size <= MAX_SIZE:
-        raise ProofError("SIZE_OUT_OF_RANGE", f"a tree size is 0 to 2^64 - 1, not {size}")
+    check_size(size)
     if size == 0:
         raise ProofError("EMPTY_TREE", "nothing is in a tree of size 0")
     check_index(index, size)

@@ -1,7 +1,8 @@
 """Append-only Merkle trees (RFC 6962 §2.1, RFC 9162 §2.1) over stored hashes of perfect subtrees.
 
-A node `(level, index)` covers the leaves `index * 2^level` to `(index + 1) * 2^level - 1`; level 0 holds the leaf hashes.
-Only perfect subtrees are stored: they never change, so one set of nodes serves proofs at every past size.
+A node `(level, index)` covers the leaves `index * 2^level` to `(index + 1) * 2^level - 1`; level 0 holds the
+leaf hashes. Only perfect subtrees are stored: they never change, so one set of nodes serves proofs at every past
+size.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class CompactRange:
     """One per set bit of `size`, from the highest bit down."""
 
     def __post_init__(self) -> None:
-        _check_size(self.size)
+        check_size(self.size)
         if len(self.hashes) != self.size.bit_count():
             raise ProofError(
                 "BAD_FRONTIER",
@@ -60,7 +61,7 @@ class CompactRange:
     @classmethod
     def load(cls, reader: NodeReader, hash_function: HashFunction, size: int) -> CompactRange:
         """The frontier of the first `size` leaves, from at most 64 stored nodes."""
-        _check_size(size)
+        check_size(size)
         return cls(hash_function, size, tuple(_tiles(reader, 0, size)))
 
     def append(self, leaf_hash: bytes) -> tuple[CompactRange, tuple[Node, ...]]:
@@ -92,7 +93,8 @@ class CompactRange:
         return _fold(self.hash_function, self.hashes)
 
 
-def _check_size(size: int) -> None:
+def check_size(size: int) -> None:
+    """Raises `ProofError` (`SIZE_OUT_OF_RANGE`) unless 0 <= size <= 2^64 - 1."""
     if not 0 <= size <= MAX_SIZE:
         raise ProofError("SIZE_OUT_OF_RANGE", f"a tree size is 0 to 2^64 - 1, not {size}")
 
@@ -132,7 +134,7 @@ def _split(begin: int, end: int) -> int:
 
 def root(reader: NodeReader, hash_function: HashFunction, size: int) -> bytes:
     """Root of the first `size` leaves, from O(log size) stored nodes. Raises `ProofError` (`SIZE_OUT_OF_RANGE`)."""
-    _check_size(size)
+    check_size(size)
     return _range_root(reader, hash_function, 0, size)
 
 
@@ -142,7 +144,7 @@ def inclusion_proof(reader: NodeReader, hash_function: HashFunction, index: int,
     At most one sibling is not a perfect subtree, so this reads O(log size) nodes. Raises `ProofError`
     (`SIZE_OUT_OF_RANGE`, `INDEX_OUT_OF_RANGE`).
     """
-    _check_size(size)
+    check_size(size)
     check_index(index, size)
     siblings: list[bytes] = []
     begin, end = 0, size
@@ -165,8 +167,8 @@ def check_index(index: int, size: int) -> None:
 
 def check_sizes(first: int, second: int) -> None:
     """Raises `ProofError` unless 1 <= first <= second <= 2^64 - 1 (`EMPTY_TREE`, `SIZE_OUT_OF_RANGE`)."""
-    _check_size(first)
-    _check_size(second)
+    check_size(first)
+    check_size(second)
     if first == 0:
         raise ProofError("EMPTY_TREE", "every log is consistent with the empty one: that proves nothing")
     if first > second:
@@ -205,7 +207,7 @@ def _level_above(digest: Callable[[bytes], bytes], level: Sequence[bytes]) -> li
 
 
 def merkle_root(hash_function: HashFunction, leaf_hashes: Sequence[bytes]) -> bytes:
-    """Root over leaf hashes all at hand, in order; `H("")` for none (RFC 6962 §2.1). The hot path of blocks and records.
+    """Root over leaf hashes all at hand, in order; `H("")` for none (RFC 6962 §2.1). The hot path of blocks.
 
     Every leaf hash must have the digest's length; they come from `HashFunction.leaf`, so this does not look again.
     """
