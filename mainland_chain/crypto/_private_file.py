@@ -27,19 +27,25 @@ def read(path: Path) -> bytes:
         raise KeystoreMissing(str(path)) from None
     except PermissionError:
         raise KeystoreUnsafe(str(path), "this user may not read the file") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise KeystoreUnsafe(str(path), "not a regular file")
-        if status.st_mode & 0o077:
-            mode = stat.S_IMODE(status.st_mode)
-            raise KeystoreUnsafe(str(path), f"mode {mode:04o} lets group or others in; it must be 0600 or stricter")
-        if status.st_uid != os.geteuid():
-            raise KeystoreUnsafe(str(path), "the file belongs to another user")
-        data = file.read(MAX_BYTES + 1)
+    try:
+        _check_status(path, os.fstat(descriptor))
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > MAX_BYTES:
         raise KeystoreCorrupted(str(path), "the file is too large")
     return data
+
+
+def _check_status(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise KeystoreUnsafe(str(path), "not a regular file")
+    if status.st_mode & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
+        raise KeystoreUnsafe(str(path), f"mode {mode:04o} lets group or others in; it must be 0600 or stricter")
+    if status.st_uid != os.geteuid():
+        raise KeystoreUnsafe(str(path), "the file belongs to another user")
 
 
 def replace(path: Path, data: bytes) -> None:

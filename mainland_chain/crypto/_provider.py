@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class ProviderUnavailable(Exception):  # noqa: N818 - a condition, not a fault: the next provider is tried
+class ProviderUnavailable(Exception):
     """The library is not on this machine, or was built without SM2."""
 
 
