@@ -10,7 +10,6 @@ import rfc8785
 
 from lianqiao_base.errors import Rejected
 
-
 Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
 MAX_SAFE_INTEGER = 2**53 - 1
 
@@ -32,13 +31,17 @@ def _check(value: object, path: str) -> None:
         for i, item in enumerate(value):
             _check(item, f"{path}[{i}]")
         return
-    raise Rejected("NOT_CANONICAL", f"{type(value).__name__} at {path}: only strings, booleans, null, integers, arrays and objects are canonical")
+    raise Rejected(
+        "NOT_CANONICAL",
+        f"{type(value).__name__} at {path}",
+        hint="only strings, booleans, null, integers, arrays and objects are canonical",
+    )
 
 
 def dumps(value: Json) -> bytes:
     """Canonical UTF-8 bytes of `value`. Raises `Rejected("NOT_CANONICAL")` for anything outside the subset."""
     _check(value, "$")
-    return rfc8785.dumps(value)  # type: ignore[arg-type]
+    return rfc8785.dumps(value)
 
 
 def loads_strict(data: bytes) -> Json:

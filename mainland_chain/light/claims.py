@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any
@@ -112,7 +113,7 @@ def _bad(message: str) -> Rejected:
 
 def _check_fields(items: tuple[ExportedField, ...]) -> None:
     names = [f.name for f in items]
-    if any(a >= b for a, b in zip(names, names[1:], strict=False)):
+    if any(a >= b for a, b in itertools.pairwise(names)):
         raise _bad("exported fields must be sorted by name and distinct")
 
 

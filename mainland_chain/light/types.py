@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -112,7 +113,7 @@ class ValidatorSet:
         if not 1 <= len(self.members) <= MAX_VALIDATORS:
             raise Rejected("BAD_VALIDATOR_SET", f"a set has 1 to {MAX_VALIDATORS} members, not {len(self.members)}")
         ids = [m.org_id for m in self.members]
-        if any(len(i) != 32 for i in ids) or any(a >= b for a, b in zip(ids, ids[1:], strict=False)):
+        if any(len(i) != 32 for i in ids) or any(a >= b for a, b in itertools.pairwise(ids)):
             raise Rejected("BAD_VALIDATOR_SET", "organisation ids must be 32 bytes and strictly increasing")
         if len({m.public_key for m in self.members}) != len(self.members):
             raise Rejected("BAD_VALIDATOR_SET", "two organisations share one key")
