@@ -34,8 +34,8 @@ def _via_ir(runs: int) -> dict[str, Any]:
 
 
 FOLDERS_BY_GROUP = {"light_client": ("crypto", "light_client")}
-"""Folders that are compiled together; every other folder is a group of its own. The light client checks the code hash of
-the key registry, so both must come out of one compilation."""
+"""Folders that are compiled together; every other folder is a group of its own. The light client checks the code hash
+of the key registry, so both must come out of one compilation."""
 
 RUNS = {"light_client": 1_000_000}
 """Optimizer runs by group: high where execution dominates, `DEFAULT_RUNS` elsewhere."""
@@ -115,8 +115,12 @@ class Builder:
     def _compile(self, entries: tuple[str, ...], settings: dict[str, Any]) -> list[_solc.Compiled]:
         sources = _solc.closure(entries, self.read)
         found = _solc.compile_sources(self.node_modules, sources, list(entries), settings)
-        # Interfaces and abstract contracts have no bytecode, libraries of internal functions no ABI.
-        return [compiled for compiled in found if compiled.bytecode and compiled.abi]
+        # Interfaces and abstract contracts have no bytecode; libraries of internal functions have nothing to call.
+        return [
+            compiled
+            for compiled in found
+            if compiled.bytecode and any(entry["type"] not in ("error", "event") for entry in compiled.abi)
+        ]
 
     def _artifact(self, compiled: _solc.Compiled, settings: dict[str, Any] | None) -> str:
         if settings is None:

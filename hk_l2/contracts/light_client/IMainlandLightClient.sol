@@ -108,6 +108,9 @@ interface IMainlandLightClient {
     /// @notice The same key appears twice in a validator set.
     error DuplicateKey(address table);
 
+    /// @notice The contract that holds a validator set could not be created.
+    error CommitteeCreationFailed();
+
     /// @notice Accepts a checkpoint of the current epoch whose next validator set is the current one.
     /// @param checkpoint Certified checkpoint; height and log size must exceed the last ones
     /// @param bitmap Signers: bit i is member i of the current set
