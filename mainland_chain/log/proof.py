@@ -111,10 +111,8 @@ def verify_consistency(
 def _climb(hash_function: HashFunction, current: bytes, position: int, siblings: Sequence[bytes]) -> bytes:
     """Combine upwards; bit i of `position` says that the node at level i is a right child."""
     for level, sibling in enumerate(siblings):
-        if position >> level & 1:
-            current = hash_function.node(sibling, current)
-        else:
-            current = hash_function.node(current, sibling)
+        is_right = position >> level & 1
+        current = hash_function.node(sibling, current) if is_right else hash_function.node(current, sibling)
     return current
 
 
