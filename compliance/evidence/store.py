@@ -29,7 +29,7 @@ from compliance.evidence.model import (
 )
 from lianqiao_base import canonical
 from lianqiao_base.canonical import Json
-from lianqiao_base.errors import Fatal, Retryable
+from lianqiao_base.errors import Fatal, Rejected, Retryable
 
 _metadata = sa.MetaData()
 _records = sa.Table(
@@ -207,7 +207,10 @@ class DecisionTransaction:
         )
         if columns != tuple(row[name] for name in ("zone", "sequence", "decision_hash", "kind", "subject", "decision")):
             raise broken(self._zone, int(row["sequence"]))
-        inputs = cast("Mapping[str, Json]", canonical.loads_strict(row["inputs"]))
+        try:
+            inputs = cast("Mapping[str, Json]", canonical.loads_strict(row["inputs"]))
+        except (Rejected, TypeError) as error:
+            raise _inputs_differ(record) from error
         if hash_inputs(inputs) != record.inputs_hash:
             raise _inputs_differ(record)
         issued = self._one(

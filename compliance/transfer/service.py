@@ -1,4 +1,7 @@
-"""gRPC face of the transfer gate: protobuf in and out, nothing decided here. Callers are authenticated by the server's mutual TLS."""
+"""gRPC face of the transfer gate:
+
+protobuf in and out, nothing decided here. Callers are authenticated by the server's mutual TLS.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from lianqiao.compliance.v1 import compliance_pb2 as pb
+from lianqiao.compliance.v1 import compliance_pb2_grpc as pb_grpc
+
 from compliance.evidence.model import Decision, DecisionRecord, Finding, conclude
 from compliance.transfer.clearance import SignedClearance
 from compliance.transfer.gate import TransferGate
 from compliance.transfer.ivms import parse_identity
 from compliance.transfer.model import TransferOrder, UnitPrice
-from lianqiao.compliance.v1 import compliance_pb2 as pb
-from lianqiao.compliance.v1 import compliance_pb2_grpc as pb_grpc
 from lianqiao_base.errors import Rejected
 from lianqiao_base.grpc_status import unary
 

@@ -33,6 +33,8 @@ class LocalClearanceSigner:
     """A key in this process's memory."""
 
     def __init__(self, private_key: bytes) -> None:
+        if len(private_key) != 32:
+            raise Fatal("CLEARANCE_KEY", "a private key is 32 bytes")
         try:
             self._key = coincurve.PrivateKey(private_key)
         except ValueError as error:
