@@ -30,6 +30,7 @@ def test_known_form() -> None:
         bytes.fromhex("3026032100" + R.hex() + "020101"),  # another type
         bytes.fromhex("3027022201" + R.hex() + "00" + "020101"),  # too large for 32 bytes
         bytes.fromhex("3026022101" + R.hex() + "020101"),  # 33 significant bytes
+        bytes.fromhex("3026020101" + "022101" + R.hex()),  # the same in s
         bytes.fromhex("30250221000000"),  # content beyond the end
         bytes.fromhex("3004020002" + "00"),  # integers without content
     ],

@@ -6,6 +6,9 @@ import copy
 import json
 import pickle
 import secrets
+import sys
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -117,6 +120,13 @@ def test_adding_n_gives_no_second_encoding(credulous: object) -> None:
     assert sm2.verify(PUBLIC, MESSAGE, _raw(R_INT, small + N)) is False
 
 
+def test_the_length_is_exact_even_when_the_numbers_are_in_range(credulous: object) -> None:
+    small = _raw(R_INT, 5)
+    assert sm2.verify(PUBLIC, MESSAGE, small) is True
+    for signature in (small + b"\0", small[:32] + b"\0" + small[32:], small[:32] + small[33:], small[:32] + b"\5"):
+        assert sm2.verify(PUBLIC, MESSAGE, signature) is False
+
+
 def test_every_flipped_bit_of_the_signature_is_false(provider: Provider) -> None:
     verifier = sm2.Verifier(PUBLIC)
     for position in range(64):
@@ -196,6 +206,9 @@ def _cubic_root(y: int) -> int | None:
 
 _SX, _SY = _point_with_small_y()
 BAD_PUBLIC_KEYS["y not below p"] = _raw(_SX, _SY + P)
+# The same numbers in other lengths.
+BAD_PUBLIC_KEYS["y without a leading zero"] = _raw(_SX, _SY)[:32] + _raw(_SX, _SY)[33:]
+BAD_PUBLIC_KEYS["y with one more leading zero"] = _raw(_SX, _SY)[:32] + b"\0" + _raw(_SX, _SY)[32:]
 
 
 def test_the_points_behind_the_unreduced_encodings_are_on_the_curve(provider: Provider) -> None:
@@ -220,6 +233,7 @@ def test_bad_public_keys_are_refused(credulous: object, name: str, use: Callable
     with pytest.raises(Rejected) as caught:
         use(BAD_PUBLIC_KEYS[name])
     assert caught.value.code == "BAD_PUBLIC_KEY"
+    assert ("not on the SM2 curve" in caught.value.message) is (len(BAD_PUBLIC_KEYS[name]) == 64)
 
 
 @pytest.mark.parametrize("name", ["empty", "short", "off the curve", "zero", "x and y exchanged"])
@@ -372,6 +386,29 @@ def test_threads_share_keys(provider: Provider) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, range(200)))
+
+
+def test_openssl_verification_releases_the_gil() -> None:
+    """Without release the other thread could not run at all: threads switch by themselves only after minutes here."""
+    public = _counting_provider()[0].load_public(PUBLIC)
+    turns, seen, interval = [0], [], sys.getswitchinterval()
+
+    def verify() -> None:
+        for _ in range(200):
+            public.verify_digest(E, SIGNATURE)
+        seen.append(turns[0])
+
+    thread = threading.Thread(target=verify)
+    sys.setswitchinterval(600)
+    try:
+        thread.start()
+        while not seen:
+            turns[0] += 1
+            time.sleep(0)
+    finally:
+        sys.setswitchinterval(interval)
+        thread.join()
+    assert seen[0] > 0
 
 
 class _Counting:
