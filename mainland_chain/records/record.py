@@ -172,7 +172,8 @@ class Record:
                 return Opening(name, item.value, derive_salt(self.seed, name), index, len(self.fields), path)
         raise Rejected("UNKNOWN_FIELD", f"the record has no plain field {name!r}", subject=name)
 
-    def encode(self) -> bytes:
+    @cached_property
+    def encoded(self) -> bytes:
         """Storage form: version, type, seed, count, then per field name, kind and content, all length-prefixed."""
         kind = self.record_type.encode()
         out = [b"\x01", bytes([len(kind)]), kind, self.seed, len(self.fields).to_bytes(4, "big")]
@@ -201,7 +202,7 @@ class _Reader:
 
 
 def decode_record(data: bytes) -> Record:
-    """Inverse of `Record.encode`. Raises `Rejected("BAD_RECORD")`."""
+    """Inverse of `Record.encoded`. Raises `Rejected("BAD_RECORD")`."""
     reader = _Reader(data)
     if reader.take(1) != b"\x01":
         raise Rejected("BAD_RECORD", "unknown record version")

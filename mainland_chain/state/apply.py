@@ -66,7 +66,7 @@ def apply_transaction(base: StateReader, tx: ParsedTransaction, point: BlockPoin
             point.height,
             member.organisation_id,
             record.root,
-            record.encode(),
+            record.encoded,
         )
 
     if isinstance(body, SubmitTelemetry):

@@ -128,7 +128,7 @@ class TransactionResult:
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A record as the ledger keeps it. `data` is `mainland_chain.records.record.Record.encode()`."""
+    """A record as the ledger keeps it. `data` is `mainland_chain.records.record.Record.encoded`."""
 
     record_id: bytes
     record_type: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mainland_chain.records.reading import MAX_BATCH, Reading, telemetry_record
+from mainland_chain.records.reading import MAX_BATCH, Reading
 from mainland_chain.records.record import Record
 from mainland_chain.state.assets import require_core
 from mainland_chain.state.entities import Batch, Device, DeviceCursor, Member
@@ -56,8 +56,7 @@ def submit_telemetry(
     assert cursor is not None  # noqa: S101 - the batch is not empty
     overlay.put(cursor_key(body.device_id), cursor)
     overlay.put(batch_key(record_id), Batch(device.asset_id, device.device_id, start, cursor.time_ms, len(flags)))
-    record = telemetry_record(body.record_seed, device.asset_id, device.device_id, start, body.readings, body.encoded)
-    return record, tuple(flags)
+    return body.record(device.asset_id, start), tuple(flags)
 
 
 def _refuse(refusal: Refusal, message: str, body_device: str, reading: Reading) -> TransactionRefused:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mainland_chain.export.decision import SignedExportDecision
 from mainland_chain.export.policy import ExportPolicy
-from mainland_chain.records.reading import Reading
-from mainland_chain.records.record import SealedField
+from mainland_chain.records.reading import Reading, telemetry_record
+from mainland_chain.records.record import Record, SealedField
 from mainland_chain.state.entities import Role, SigningMode
 
 
@@ -71,6 +71,19 @@ class SubmitTelemetry:
     """`Reading.encode()` of each."""
     signatures: tuple[bytes, ...]
     record_seed: bytes
+    _memo: dict[tuple[str, int], Record] = field(default_factory=dict, compare=False, repr=False)
+
+    def record(self, asset_id: str, interval_start_ms: int) -> Record:
+        """The batch's record. Built once per transaction: checking and executing it need the same hundreds of leaves."""
+        key = (asset_id, interval_start_ms)
+        found = self._memo.get(key)
+        if found is None:
+            found = telemetry_record(
+                self.record_seed, asset_id, self.device_id, interval_start_ms, self.readings, self.encoded
+            )
+            self._memo.clear()
+            self._memo[key] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)
