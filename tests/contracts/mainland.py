@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from eth_abi import encode
@@ -46,13 +47,14 @@ class Member:
     key: Key
 
 
+@cache
+def _member(name: str) -> Member:
+    return Member(sm3(f"org {name}".encode()), Key(int.from_bytes(sm3(f"key {name}".encode()), "big") >> 1))
+
+
 def members(count: int, salt: str = "") -> list[Member]:
-    """Members of different organisations, in order."""
-    made = [
-        Member(sm3(f"org {salt}{i}".encode()), Key(int.from_bytes(sm3(f"key {salt}{i}".encode()), "big") >> 1))
-        for i in range(count)
-    ]
-    return sorted(made, key=lambda member: member.org_id)
+    """Members of different organisations, in order of their ids."""
+    return sorted((_member(f"{salt}{i}") for i in range(count)), key=lambda member: member.org_id)
 
 
 def set_hash(chain_id: bytes, epoch: int, validators: list[Member]) -> bytes:
