@@ -21,11 +21,12 @@ def decode_signature(der: bytes) -> bytes:
     parts: list[bytes] = []
     rest = der[2:]
     for _ in range(2):
-        if len(rest) < 3 or rest[0] != 2 or not 1 <= rest[1] <= 33 or len(rest) < 2 + rest[1]:
+        if len(rest) < 2:
             raise ValueError("not a DER signature")
         value, rest = rest[2 : 2 + rest[1]], rest[2 + rest[1] :]
         parts.append(value.lstrip(b"\0").rjust(32, b"\0"))
     raw = b"".join(parts)
+    # Read leniently, then compare with the one encoding of what was read: tags, lengths and padding are all in that.
     if len(raw) != 64 or encode_signature(raw) != der:
         raise ValueError("not the canonical DER form of a signature")
     return raw

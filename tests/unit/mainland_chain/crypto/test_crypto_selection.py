@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import secrets
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -46,16 +47,29 @@ def _always_the_same(e: bytes) -> bytes:
     return selftest._vectors.SM2.signature  # valid, but its nonce is known
 
 
-BROKEN = {
-    "another public key": {"public_key": bytes(64)},
-    "accepts nothing": {"verify_digest": lambda e, signature: False},
-    "accepts everything": {"verify_digest": lambda e, signature: True},
-    "ignores the digest": {"verify_digest": lambda e, signature: signature == selftest._vectors.SM2.signature},
-    "ignores the signature": {"verify_digest": lambda e, signature: e == selftest._vectors.SM2.e},
-    "signs zeros": {"sign_digest": lambda e: bytes(64)},
-    "signs something else": {"sign_digest": lambda e: selftest._vectors.SM2.signature[::-1]},
-    "repeats its nonce": {"sign_digest": _always_the_same},
-    "refuses the example key": {"load_error": True},
+def _true(e: bytes, signature: bytes) -> bool:
+    return True
+
+
+def _only_the_published(e: bytes, signature: bytes) -> bool:
+    return e == selftest._vectors.SM2.e and signature != selftest._vectors.SM2.signature[:-1] + b"\xab"
+
+
+EXAMPLE = selftest._vectors.SM2
+BROKEN: dict[str, tuple[dict[str, object], str]] = {
+    "another public key": ({"public_key": bytes(64)}, "public key"),
+    "accepts nothing": ({"verify_digest": lambda e, signature: False}, "verification"),
+    "accepts everything": ({"verify_digest": _true}, "a changed signature"),
+    "ignores the digest": ({"verify_digest": lambda e, signature: signature == EXAMPLE.signature}, "another digest"),
+    "ignores the signature": ({"verify_digest": lambda e, signature: e == EXAMPLE.e}, "a changed signature"),
+    "signs zeros": ({"sign_digest": lambda e: bytes(64)}, "signing"),
+    "signs at random": ({"sign_digest": lambda e: secrets.token_bytes(64)}, "signing"),
+    "signs with trailing bytes": (
+        {"sign_digest": lambda e: secrets.token_bytes(65), "verify_digest": _only_the_published},
+        "signing",
+    ),
+    "repeats its nonce": ({"sign_digest": _always_the_same}, "fresh nonces"),
+    "refuses the example key": ({"load_error": True}, "keys"),
 }
 
 
@@ -66,12 +80,13 @@ def test_an_unaltered_provider_passes() -> None:
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_provider_stops_the_process(name: str) -> None:
     """Even with a good one next in line: a wrong answer is not an absence."""
-    loaders = {"altered": lambda: Altered(**BROKEN[name]), "good": _good}
+    behaviour, failing = BROKEN[name]
+    loaders = {"altered": lambda: Altered(**behaviour), "good": _good}
     with pytest.raises(SelfTestFailed) as caught:
         _selection.select(loaders, None)  # type: ignore[arg-type]
     assert isinstance(caught.value, Fatal)
     assert caught.value.subject == "altered"
-    assert "GB/T 32918.5-2017" in caught.value.message
+    assert caught.value.data["vector"] == f"GB/T 32918.5-2017 A.2, {failing}"
 
 
 @pytest.mark.parametrize(
