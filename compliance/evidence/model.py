@@ -229,8 +229,6 @@ def _tagged(domain: bytes, content: bytes) -> bytes:
 
 
 def _from_json(raw: dict[str, Json]) -> DecisionRecord:
-    if raw["version"] != 1:
-        raise ValueError("unknown version")
     findings = cast("list[dict[str, str]]", raw["findings"])
     packs = cast("list[dict[str, str]]", raw["rule_packs"])
     return DecisionRecord(

@@ -89,9 +89,11 @@ _STRENGTH = {kind: rank for rank, kind in enumerate(PersonalDataKind)}
 
 
 def fold(value: str) -> str:
-    """The skeleton in which numbers are searched: NFKD (so that composed accents fall off too), upper case, digits of
-    all scripts as 0-9, every space as one kind and every
-    dash as one kind, look-alike letters as Latin ones; zero-width, format and combining characters removed."""
+    """The skeleton in which numbers are searched.
+
+    NFKD (so that composed accents fall off too), upper case, digits of all scripts as 0-9, every space as one kind and
+    every dash as one kind, look-alike letters as Latin ones; zero-width, format and combining characters removed.
+    """
     folded: list[str] = []
     for char in unicodedata.normalize("NFKD", value).upper().translate(_LOOK_ALIKE):
         category = unicodedata.category(char)

@@ -141,7 +141,7 @@ def test_empty_and_silent_policies_deny() -> None:
 
     empty: AllOf[object] = AllOf(())
     silent: AllOf[object] = AllOf((Silent(),))
-    assert conclude(empty.evaluate(None)) is Decision.DENY
+    assert [finding.severity for finding in empty.evaluate(None)] == [Decision.DENY]
     findings = silent.evaluate(None)
     assert [(f.rule_id, f.severity) for f in findings] == [("SILENT", Decision.DENY)]
 
@@ -224,6 +224,10 @@ def test_a_failed_transaction_leaves_nothing(store: DecisionStore) -> None:
         ("update decision_record set subject = 'order:x' where sequence = 1", "DECISION_CHAIN_BROKEN"),
         ("update decision_record set body = x'00' where sequence = 1", "DECISION_RECORD_DAMAGED"),
         ('update decision_record set inputs = \'{"commitments":{},"n":7}\' where sequence = 1', "DECISION_INPUTS"),
+        (
+            'update decision_record set inputs = cast(\'{"commitments":{},"n":7}\' as blob) where sequence = 1',
+            "DECISION_INPUTS",
+        ),
         ("update decision_record set decision_hash = x'00' where sequence = 1", "DECISION_CHAIN_BROKEN"),
     ],
 )
