@@ -210,6 +210,28 @@ def test_special_keys_agree_with_the_reference(verifier: Verifier, d: int) -> No
                 assert not verifier.accepts_raw(key.public, (e + 1) % N, r, s)
 
 
+def _solve(public: Pair, s: int, t: int) -> int:
+    """The e for which r = t - s satisfies the equation."""
+    point = add(multiply(s % N, G), multiply(t % N, public))
+    assert point is not None
+    return (t - s - point[0]) % N
+
+
+def test_ranges_where_the_equation_holds(verifier: Verifier) -> None:
+    """r, s and t outside 1..n-1 are refused even if everything else is right."""
+    public = STANDARD_KEY.public
+    small, other = 2**200 + 7, random.Random(8).randrange(N // 2, N)
+    for s, t in ((other, (other + small) % N), (small, other)):
+        r, e = (t - s) % N, _solve(public, s, t)
+        assert verifier.accepts_raw(public, e, r, s)
+        for wrong in ((r + N, s), (r, s + N), (r + N, s + N)):
+            if max(wrong) < 2**256:
+                assert not verifier.accepts_raw(public, e, *wrong)
+    for s, t, why in ((other, other, "r = 0"), (0, other, "s = 0"), (other, 0, "t = 0")):
+        assert not verifier.accepts_raw(public, _solve(public, s, t), (t - s) % N, s), why
+        assert not verifier.accepts_raw(public, _solve(public, s, t), (t - s) % N or N, s or N), why
+
+
 def test_generator_as_key_is_never_wrongly_accepted(verifier: Verifier) -> None:
     key = Key(1)
     source = random.Random(5)
