@@ -12,7 +12,9 @@ from lianqiao_base.errors import Fatal
 from mainland_chain.light.certificate import verify_certificate
 from mainland_chain.light.errors import Equivocation, VerificationError
 from mainland_chain.light.genesis import Genesis
-from mainland_chain.light.types import CertifiedCheckpoint, Checkpoint, Rotation, ValidatorSet
+from mainland_chain.light.types import CertifiedCheckpoint, Checkpoint, QuorumCertificate, Rotation, ValidatorSet
+
+_EVIDENCE_BODY = 256
 
 
 def encode_evidence(certified: CertifiedCheckpoint) -> bytes:
@@ -21,6 +23,19 @@ def encode_evidence(certified: CertifiedCheckpoint) -> bytes:
     words = b"".join(value.to_bytes(32, "big") for value in (c.epoch, c.height, c.time_ms, c.log_size))
     body = c.chain_id + words + c.log_root + c.header_hash + c.next_validators_hash
     return body + certificate.bitmap.to_bytes(8, "big") + b"".join(certificate.signatures)
+
+
+def decode_evidence(data: bytes) -> CertifiedCheckpoint:
+    """Inverse of `encode_evidence`. Raises `VerificationError("BAD_EVIDENCE")`."""
+    if len(data) < _EVIDENCE_BODY + 8 or (len(data) - _EVIDENCE_BODY - 8) % 64:
+        raise VerificationError("BAD_EVIDENCE", "not a certified checkpoint")
+    words = [data[i : i + 32] for i in range(0, _EVIDENCE_BODY, 32)]
+    epoch, height, time_ms, log_size = (int.from_bytes(word, "big") for word in words[1:5])
+    signatures = tuple(data[i : i + 64] for i in range(_EVIDENCE_BODY + 8, len(data), 64))
+    return CertifiedCheckpoint(
+        Checkpoint(words[0], epoch, height, time_ms, log_size, words[5], words[6], words[7]),
+        QuorumCertificate(int.from_bytes(data[_EVIDENCE_BODY : _EVIDENCE_BODY + 8], "big"), signatures),
+    )
 
 
 def contradict(first: Checkpoint, second: Checkpoint) -> bool:
