@@ -133,7 +133,7 @@ class DecisionTransaction:
             )
         )
         commitments = cast("Mapping[str, str]", stored.inputs.get("commitments", {}))
-        if row is None or name not in commitments:
+        if row is None:
             return False
         return hmac.compare_digest(commit(row["salt"], value), bytes.fromhex(commitments[name]))
 

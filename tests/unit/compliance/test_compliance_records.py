@@ -286,3 +286,4 @@ def test_personal_data_never_shows(store: DecisionStore) -> None:
         transaction._connection.execute(module._personal.insert().values(**row, salt=b"", value=b"Chan Tai Man"))
     assert "Chan" not in str(caught.value)
     assert "Chan" not in str(caught.value.__cause__)
+    assert store._engine.hide_parameters
