@@ -1,0 +1,1 @@
+"""Mainland side of the bridge: asks the export gate, requests claims from the ledger, proves them and hands packets over."""

@@ -177,3 +177,38 @@ def _interval_field(context: ClaimContext, name: str, readings: Sequence[Reading
     if schema("telemetry").field(name).type is not FieldType.READING or name not in Reading._fields:
         raise Rejected("FIELD_NOT_ALLOWED", "only columns of the readings can be aggregated", subject=name)
     return ExportedField(name, rule.transform, str(aggregate(rule, [getattr(r, name) for r in readings])))
+
+
+@dataclass(frozen=True, slots=True)
+class ShownValue:
+    """One value that a claim shows in Hong Kong. `counted` marks what the claim itself counts or sums."""
+
+    name: str
+    value: str
+    counted: bool = False
+
+
+def shown_values(claim: Claim) -> tuple[ShownValue, ...]:
+    """Every value of a claim that is not a hash, a reference or an address: what an export gate must look at."""
+    extra = tuple(ShownValue(f.name, f.value, f.transform in _COUNTED) for f in claim.fields)
+    if isinstance(claim, AssetClaim):
+        return (ShownValue("unit_count", str(claim.unit_count), counted=True), *extra)
+    if isinstance(claim, UnitLockClaim):
+        counted = ("units", "approval_expiry_ms", "expiry_ms")
+        return (
+            ShownValue("filing_reference", claim.filing_reference),
+            *(ShownValue(name, str(getattr(claim, name)), counted=True) for name in counted),
+            *extra,
+        )
+    sums = (
+        "interval_start_ms",
+        "interval_end_ms",
+        "energy_wh",
+        "cumulative_energy_wh",
+        "reading_count",
+        "flagged_count",
+    )
+    return (*(ShownValue(name, str(getattr(claim, name)), counted=True) for name in sums), *extra)
+
+
+_COUNTED = frozenset({Transform.SUM, Transform.COUNT, Transform.MIN, Transform.MAX})

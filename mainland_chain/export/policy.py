@@ -71,8 +71,14 @@ def check_policy(policy: ExportPolicy) -> None:
     if not ids or any(a >= b for a, b in itertools.pairwise(ids)):
         raise Rejected("POLICY_DESTINATION", "destinations must be present, sorted and distinct")
     for d in policy.destinations:
-        if len(d.pseudonym_key) != 32 or d.destination != destination_id(d.l2_chain_id, d.mint_controller):
-            raise Rejected("POLICY_DESTINATION", "a destination id or key is wrong", subject=d.destination.hex())
+        if len(d.pseudonym_key) != 32 or len(d.mint_controller) != 20:
+            raise Rejected("POLICY_DESTINATION", "a key has 32 bytes, a controller 20", subject=d.destination.hex())
+        if d.destination != destination_id(d.l2_chain_id, d.mint_controller):
+            raise Rejected(
+                "POLICY_DESTINATION", "the id is not that of chain and controller", subject=d.destination.hex()
+            )
+    if len({d.pseudonym_key for d in policy.destinations}) != len(policy.destinations):
+        raise Rejected("POLICY_DESTINATION", "two destinations with one key could link their pseudonyms")
     if not policy.gate_keys or len(set(policy.gate_keys)) != len(policy.gate_keys):
         raise Rejected("POLICY_GATE", "at least one gate key, each once")
     if not all(sm2.public_key_is_valid(k) for k in policy.gate_keys):
