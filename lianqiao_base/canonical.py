@@ -48,8 +48,9 @@ def loads_strict(data: bytes) -> Json:
     """Parse, and refuse bytes that are not themselves canonical (duplicate keys, spaces, other number forms)."""
     try:
         value = cast("Json", json.loads(data))
-    except (ValueError, RecursionError) as error:
+        again = dumps(value)
+    except (ValueError, RecursionError) as error:  # the second of text that is no Unicode, or nested too deeply
         raise Rejected("NOT_CANONICAL", "not JSON") from error
-    if dumps(value) != data:
+    if again != data:
         raise Rejected("NOT_CANONICAL", "the bytes are not the canonical form of their value (RFC 8785)")
     return value
