@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lianqiao_base.errors import Rejected
 from mainland_chain.light.claims import encode_claim
 from mainland_chain.records.record import Record, record_id
 from mainland_chain.state import codec
@@ -44,8 +45,16 @@ def apply_transaction(base: StateReader, tx: ParsedTransaction, point: BlockPoin
     Raises `TransactionRefused`; nothing is written then.
     """
     overlay = Overlay(base)
-    if tx.chain_id != point.chain_id:
-        raise TransactionRefused(Refusal.WRONG_CHAIN, "the transaction is for another ledger", subject=tx.tx_hash.hex())
+    try:
+        return _apply(base, overlay, tx, point)
+    except TransactionRefused:
+        raise
+    except Rejected as error:
+        # A value that every rule let pass and that still fits no encoding, such as an integer beyond 2^53 - 1.
+        raise TransactionRefused(Refusal.BAD_VALUE, error.message, subject=error.subject, hint=error.hint) from error
+
+
+def _apply(base: StateReader, overlay: Overlay, tx: ParsedTransaction, point: BlockPoint) -> Effects:
     if base.has_transaction(tx.tx_hash):
         raise TransactionRefused(
             Refusal.DUPLICATE_TRANSACTION, "the transaction is on the ledger", subject=tx.tx_hash.hex()

@@ -68,7 +68,10 @@ def require_device(reader: StateReader, device_id: str) -> Device:
 
 
 def required_signatures(tx: ParsedTransaction, chain_id: bytes, reader: StateReader) -> list[SignatureCheck]:
-    """All signatures of `tx`, under the keys that `reader` knows. Raises `TransactionRefused` for unknown signers."""
+    """All signatures of `tx`, under the keys that `reader` knows. Raises `TransactionRefused` for another ledger's transaction and
+    for unknown signers."""
+    if tx.chain_id != chain_id:
+        raise TransactionRefused(Refusal.WRONG_CHAIN, "the transaction is for another ledger", subject=tx.tx_hash.hex())
     signer = require_member(reader, tx.signer)
     message = transaction_message(chain_id, tx.transaction)
     checks = [SignatureCheck(signer.public_key, message, tx.signature, Refusal.BAD_SIGNATURE, tx.signer)]
@@ -99,17 +102,26 @@ def required_signatures(tx: ParsedTransaction, chain_id: bytes, reader: StateRea
 
 
 def _possession(public_key: bytes, message: bytes, signature: bytes, subject: str) -> SignatureCheck:
+    if not sm2.public_key_is_valid(public_key):
+        raise TransactionRefused(Refusal.BAD_PUBLIC_KEY, "not a point of the SM2 curve", subject=subject)
     return SignatureCheck(public_key, message, signature, Refusal.NO_KEY_POSSESSION, subject)
 
 
 def _approvals(
     approvals: tuple[Approval, ...], approved: bytes, chain_id: bytes, reader: StateReader
 ) -> Iterator[SignatureCheck]:
+    """One vote per core organisation: so there are never more signatures to verify than organisations."""
     message = approval_message(chain_id, approved)
+    organisations = set()
     for approval in approvals:
         member = read(reader, Member, member_key(approval.member_id))
         if member is None or member.role is not Role.CORE:
             raise TransactionRefused(Refusal.BAD_APPROVAL, "only core members approve", subject=approval.member_id)
+        if member.organisation_id in organisations:
+            raise TransactionRefused(
+                Refusal.BAD_APPROVAL, "one organisation has one vote", subject=member.organisation_id
+            )
+        organisations.add(member.organisation_id)
         yield SignatureCheck(member.public_key, message, approval.signature, Refusal.BAD_APPROVAL, approval.member_id)
 
 
