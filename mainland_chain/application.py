@@ -38,6 +38,7 @@ from mainland_chain.wire import parse
 
 MAX_BLOCK_BYTES = 4 * 1024 * 1024
 _PARSED, _VERIFIED, _STATE = 1024, 65_536, 65_536
+TAG_BYTES = 32
 
 V = TypeVar("V")
 
@@ -71,23 +72,34 @@ class _Committed:
     def __init__(self, store: LedgerStore) -> None:
         self._store = store
         self._cache: _Recent[tuple[bytes | None]] = _Recent(_STATE)
+        self._commits = 0
+        self._lock = threading.Lock()
 
     def state(self, key: str) -> bytes | None:
         hit = self._cache.get(key)
         if hit is None:
+            commits = self._commits
             hit = (self._store.state(key),)
-            self._cache.put(key, hit)
+            with self._lock:
+                # What was read before a commit must not be remembered after it.
+                if commits == self._commits:
+                    self._cache.put(key, hit)
         return hit[0]
 
     def record(self, record_id: bytes) -> StoredRecord | None:
         return self._store.record(record_id)
 
     def has_transaction(self, tx_hash: bytes) -> bool:
-        return self._store.transaction(tx_hash) is not None
+        """Was it accepted? A refused one is not on the ledger: else anybody could burn a transaction by sending it first with a
+        signature that does not verify (the hash does not cover signatures)."""
+        found = self._store.transaction(tx_hash)
+        return found is not None and found.result.ok
 
     def refresh(self, writes: Sequence[tuple[str, bytes | None]]) -> None:
-        for key, value in writes:
-            self._cache.put(key, (value,))
+        with self._lock:
+            self._commits += 1
+            for key, value in writes:
+                self._cache.put(key, (value,))
 
 
 class _LogNodes:
@@ -189,8 +201,9 @@ class Application:
 
     def _verify(self, tx: ParsedTransaction, reader: StateReader) -> None:
         checks = required_signatures(tx, self.chain_id, reader)
-        # What was verified is fixed by the raw bytes and the keys; a changed registration asks again.
-        key = (sm3(tx.raw), tuple(c.public_key for c in checks))
+        # What was verified is fixed by the raw bytes, the keys and the purposes (the tags that begin the messages); a registration
+        # that differs between pending and committed state asks again.
+        key = (sm3(tx.raw), tuple((c.public_key, c.message[:TAG_BYTES]) for c in checks))
         if self._verified.get(key) is None:
             verify_signatures(checks)
             self._verified.put(key, True)

@@ -51,7 +51,9 @@ class MemoryStore:
         self._nodes.update({(n.level, n.index): n.hash for n in block.log_nodes})
         self._claims += block.claims
         for index, (raw, result) in enumerate(zip(block.transactions, block.results, strict=True)):
-            self._transactions[result.tx_hash] = StoredTransaction(block.header.height, index, raw, result)
+            before = self._transactions.get(result.tx_hash)
+            if before is None or not before.result.ok:
+                self._transactions[result.tx_hash] = StoredTransaction(block.header.height, index, raw, result)
 
     def save_certificate(self, certified: CertifiedCheckpoint) -> None:
         self._certified[certified.checkpoint.height] = certified
