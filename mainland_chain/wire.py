@@ -32,6 +32,7 @@ from mainland_chain.state.transactions import (
 )
 
 MAX_TRANSACTION_BYTES = 512 * 1024
+MAX_NAME = 200
 
 
 def transaction_hash(transaction: bytes) -> bytes:
@@ -85,14 +86,14 @@ def parse(raw: bytes) -> ParsedTransaction:
         signature=signed.signature,
         tx_hash=transaction_hash(signed.transaction),
         chain_id=tx.chain_id,
-        signer=tx.signer,
+        signer=_name(tx.signer),
         nonce=tx.nonce,
         body=body,
     )
 
 
 def _approvals(message: Any) -> tuple[tuple[Approval, ...], bytes]:
-    approvals = tuple(Approval(a.member_id, a.signature) for a in message.approvals)
+    approvals = tuple(Approval(_name(a.member_id), a.signature) for a in message.approvals)
     return approvals, approved_bytes(message)
 
 
@@ -107,8 +108,8 @@ def approved_bytes(message: pb.AdmitMember | pb.PublishExportPolicy) -> bytes:
 def _admit_member(m: pb.AdmitMember) -> AdmitMember:
     approvals, approved = _approvals(m)
     return AdmitMember(
-        m.member_id,
-        m.organisation_id,
+        _name(m.member_id),
+        _name(m.organisation_id),
         m.organisation_name,
         Role(m.role),
         m.qualification_reference,
@@ -122,8 +123,8 @@ def _admit_member(m: pb.AdmitMember) -> AdmitMember:
 
 def _register_device(m: pb.RegisterDevice) -> RegisterDevice:
     return RegisterDevice(
-        m.device_id,
-        m.asset_id,
+        _name(m.device_id),
+        _name(m.asset_id),
         m.public_key,
         m.possession_proof,
         m.manufacturer,
@@ -138,7 +139,7 @@ def _register_device(m: pb.RegisterDevice) -> RegisterDevice:
 
 def _register_asset(m: pb.RegisterAsset) -> RegisterAsset:
     return RegisterAsset(
-        m.asset_id,
+        _name(m.asset_id),
         m.profile,
         m.plant_name,
         m.capacity_w,
@@ -156,13 +157,13 @@ def _submit_telemetry(m: pb.SubmitTelemetry) -> SubmitTelemetry:
         Reading(r.sequence, r.time_ms, r.energy_wh, r.power_w, r.irradiance_w_m2, r.flags) for r in m.readings
     )
     encoded = tuple([r.encode() for r in readings])
-    return SubmitTelemetry(m.device_id, readings, encoded, tuple(m.signatures), _seed(m.record_seed))
+    return SubmitTelemetry(_name(m.device_id), readings, encoded, tuple(m.signatures), _seed(m.record_seed))
 
 
 def _lock_units(m: pb.LockUnits) -> LockUnits:
     return LockUnits(
-        m.lock_id,
-        m.asset_id,
+        _name(m.lock_id),
+        _name(m.asset_id),
         m.units,
         m.destination,
         m.issuer,
@@ -228,6 +229,13 @@ def decode_decision(data: bytes) -> ExportDecision:
 def _typed(value: Any, kind: type) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"not {kind.__name__}")
+    return value
+
+
+def _name(value: str) -> str:
+    """A name that the state is asked for. Whether it is a good identifier, the rules say; a database must only be able to look it up."""
+    if len(value) > MAX_NAME or not value.isprintable():
+        raise MalformedTransaction(f"a name has at most {MAX_NAME} printable characters")
     return value
 
 

@@ -31,9 +31,12 @@ def require_core(member: Member) -> None:
 
 
 def _text(name: str, value: str) -> str:
-    if not value.strip() or len(value) > MAX_TEXT or unicodedata.normalize("NFC", value) != value:
+    controls = any(unicodedata.category(c) in ("Cc", "Cf") for c in value)
+    if not value.strip() or len(value) > MAX_TEXT or unicodedata.normalize("NFC", value) != value or controls:
         raise TransactionRefused(
-            Refusal.BAD_VALUE, f"text of 1 to {MAX_TEXT} characters in normal form C is needed", subject=name
+            Refusal.BAD_VALUE,
+            f"text of 1 to {MAX_TEXT} characters in normal form C, without control characters, is needed",
+            subject=name,
         )
     return value
 

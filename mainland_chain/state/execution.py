@@ -29,6 +29,8 @@ from mainland_chain.state.refusals import Refusal, TransactionRefused
 from mainland_chain.state.transactions import ParsedTransaction
 from mainland_chain.state.view import Overlay, StateReader
 
+MAX_EXPLANATION = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Executed:
@@ -100,7 +102,7 @@ def execute_block(
             verify(tx, overlay)
             effects = apply_transaction(overlay, tx, place)
         except TransactionRefused as refusal:
-            results.append(TransactionResult(tx.tx_hash, refusal.code, str(refusal)))
+            results.append(TransactionResult(tx.tx_hash, refusal.code, _explanation(refusal)))
             continue
         overlay.merge(effects.overlay)
         results.append(_accept(tx, effects, place, records, claims))
@@ -135,6 +137,12 @@ def execute_block(
         log_nodes=tuple(LogNode(n.level, n.index, n.hash) for n in nodes),
     )
     return Executed(block, grown)
+
+
+def _explanation(refusal: TransactionRefused) -> str:
+    """Its text, which may quote the transaction: kept short, and without what a database or a terminal chokes on."""
+    text = str(refusal)[:MAX_EXPLANATION]
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _accept(
