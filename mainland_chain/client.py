@@ -17,7 +17,7 @@ from lianqiao.ledger.v1 import ledger_pb2 as pb
 from lianqiao.ledger.v1 import transaction_pb2 as tx_pb
 from lianqiao.ledger.v1.ledger_pb2_grpc import LedgerServiceStub
 
-from lianqiao_base.errors import LianqiaoError, Rejected, Retryable, Unauthenticated
+from lianqiao_base.errors import LianqiaoError, Overloaded, Rejected, Retryable, Unauthenticated
 from lianqiao_base.grpc_status import from_rpc_error
 from lianqiao_base.tls import TlsFiles, client_credentials
 from mainland_chain.engines.protocol import Outcome, Stage
@@ -279,6 +279,9 @@ def _typed(error: grpc.RpcError, subject: str) -> LianqiaoError:
             subject=subject,
             hint="check both ends",
         )
+    if isinstance(typed, Overloaded) and typed.code == grpc.StatusCode.RESOURCE_EXHAUSTED.name:
+        # Without a code of ours it is gRPC's own limit: the message is too large, and stays so.
+        return Rejected("MESSAGE_TOO_LARGE", typed.message, subject=subject, hint="send smaller batches")
     return typed
 
 

@@ -6,7 +6,8 @@ import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mainland_chain.app import clock_ms
+from mainland_chain.app import LedgerNode, clock_ms
+from mainland_chain.client import LedgerClient, RetryPolicy
 from mainland_chain.crypto.sm2 import PrivateKey
 from mainland_chain.home import LedgerHome, init
 from mainland_chain.records.reading import Reading
@@ -72,6 +73,9 @@ class Kit:
             },
         )
 
+    def client(self, node: LedgerNode, member: str = ORIGINATOR, deadline_s: float = 10.0) -> LedgerClient:
+        return self.home.client(member, target=node.server.address, retry=RetryPolicy(deadline_s))
+
     def asset(self, asset_id: str = ASSET, member: str = ORIGINATOR) -> BuiltTransaction:
         return self.builders[member].register_asset(
             asset_id=asset_id,
@@ -95,3 +99,26 @@ class Kit:
             interval_ms=INTERVAL_MS,
             signing_mode=device.mode,
         )
+
+
+@dataclass
+class Running:
+    """A running ledger and connections to it."""
+
+    kit: Kit
+    node: LedgerNode
+    clients: dict[str, LedgerClient]
+
+    @property
+    def client(self) -> LedgerClient:
+        return self.clients[ORIGINATOR]
+
+    async def with_device(self, mode: SigningMode = SigningMode.BATCH, device_id: str = "dev-1") -> Device:
+        """Register the asset and a device on it."""
+        device = Device(device_id, mode)
+        await self.client.submit(self.kit.asset().raw)
+        await self.client.submit(self.kit.device(device).raw)
+        return device
+
+    def batch(self, device: Device, count: int = 3) -> BuiltTransaction:
+        return device.batch(self.kit.builders[ORIGINATOR], count)
