@@ -302,7 +302,9 @@ def test_frontiers_that_cannot_be() -> None:
     assert _code(lambda: tree.CompactRange(SM3, 2**64, (H,))) == "SIZE_OUT_OF_RANGE"
     full = tree.CompactRange(SM3, 2**64 - 1, (H,) * 64)
     assert _code(lambda: full.append(H)) == "SIZE_OUT_OF_RANGE"
-    assert _code(lambda: tree.CompactRange(SM3).append(b"leaf data, not its hash")) == "BAD_HASH_LENGTH"
+    for size in (0, 1):
+        frontier = tree.CompactRange(SM3, size, (H,) * size)
+        assert _code(lambda f=frontier: f.append(b"leaf data, not its hash")) == "BAD_HASH_LENGTH"
     for bad in (-1, 2**64):
         assert _code(lambda bad=bad: tree.root(NODES, SM3, bad)) == "SIZE_OUT_OF_RANGE"
         assert _code(lambda bad=bad: tree.CompactRange.load(NODES, SM3, bad)) == "SIZE_OUT_OF_RANGE"
