@@ -96,9 +96,9 @@ class Executor:
             stored = self._store.get(item_id)
             if stored.item.next_attempt_ms > self._clock():
                 return False
-            before = stored.item.state
             self._step(stored)
-            return self._store.get(item_id).item.state is not before
+            after = self._store.get(item_id).item
+            return (after.state, after.intent) != (stored.item.state, stored.item.intent)
         except m.IllegalEvent:
             return False  # a submission changed the item meanwhile; the next tick sees it as it is
         except LianqiaoError as error:
