@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from stdnum.cn import ric, uscc
 
 from compliance.export.detection import (
     MAX_SCAN_CHARS,
@@ -125,10 +126,26 @@ def test_codes_that_begin_with_letters() -> None:
     assert all(scan(code)[0].kind is PersonalDataKind.CREDIT_CODE for code in found)
 
 
-def test_dates_are_real_and_of_our_centuries() -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        "99010519491231002",  # no such province
+        "11010519490230002",  # 30 February
+        "11010518491231002",  # another century
+    ],
+)
+def test_a_right_check_digit_is_not_enough(body: str) -> None:
+    number = body + ric.calc_check_digit(body + "0")
+    assert not is_resident_id(number)
+    assert all(finding.kind is not PersonalDataKind.RESIDENT_ID for finding in scan(number))
     assert is_resident_id(ID)
-    assert not is_resident_id(ID[:6] + "18491231" + "0021")
-    assert not is_resident_id("１１０１０５１９４９１２３１００２X")  # asks for folded text
+
+
+def test_credit_codes_within_words_need_both_check_characters() -> None:
+    assert [finding.kind for finding in scan(f"no{CODE}abc")] == [PersonalDataKind.CREDIT_CODE]
+    wrong = "91110000600037342"  # the organisation code's own check character is wrong
+    assert scan(f"no{wrong}{uscc.calc_check_digit(wrong)}abc") == []
+    assert [finding.kind for finding in scan(wrong + uscc.calc_check_digit(wrong))] == [PersonalDataKind.CREDIT_CODE]
 
 
 def test_cards_need_prefix_and_length() -> None:
