@@ -128,6 +128,16 @@ def test_every_mutation_is_refused(verifier: Verifier) -> None:
         assert not verifier.send(verifier.query(digest, [own], 1, good, offset=115))
 
 
+def test_a_silent_table_does_not_inherit_points(verifier: Verifier) -> None:
+    """Where a table does not answer, the points of the signer before still lie in memory."""
+    key = members(1)[0].key
+    own = verifier.entry(key.public)
+    digest = bytes(range(32))
+    good = key.sign(CHECKPOINT_TAG + digest)
+    assert verifier.accepts(digest, [own, own], 3, good + good)
+    assert not verifier.accepts(digest, [own, own[:32] + b"\x99" * 20], 3, good + good)
+
+
 def test_every_flipped_byte_of_a_query(verifier: Verifier) -> None:
     validators = members(3)
     entries = [verifier.entry(member.key.public) for member in validators]
@@ -230,6 +240,29 @@ def test_ranges_where_the_equation_holds(verifier: Verifier) -> None:
     for s, t, why in ((other, other, "r = 0"), (0, other, "s = 0"), (other, 0, "t = 0")):
         assert not verifier.accepts_raw(public, _solve(public, s, t), (t - s) % N, s), why
         assert not verifier.accepts_raw(public, _solve(public, s, t), (t - s) % N or N, s or N), why
+
+
+def _column(k: int, column: int) -> int:
+    """Scalar of the comb entry that the multiplication by k adds for a column: eight signs, 32 bits apart."""
+    odd, sign = (k, 1) if k & 1 else (N - k, -1)
+    signs = odd >> 1 | 1 << 255
+    rows = sum((1 if signs >> (32 * row + column) & 1 else -1) << (32 * row) for row in range(8))
+    return sign * rows << (16 if column >= 16 else 0)
+
+
+@pytest.mark.parametrize("side", [1, -1], ids=["equal", "opposite"])
+def test_coinciding_points_are_refused(verifier: Verifier, side: int) -> None:
+    """A key whose first comb entry equals the sum so far: the incomplete addition gives ZZ = 0, and X = 0 with it."""
+    source = random.Random(9)
+    for _ in range(4):
+        s, t = source.randrange(1, N), source.randrange(1, N)
+        so_far = _column(s, 15) + _column(s, 31)
+        key = Key(side * so_far * pow(_column(t, 15), -1, N) % N)
+        for e in (_solve(key.public, s, t), 0, source.randrange(N)):
+            assert not verifier.accepts_raw(key.public, e, (t - s) % N, s)
+        # The same key is fine elsewhere.
+        e = source.randrange(N)
+        assert verifier.accepts_raw(key.public, e, *key.sign_digest(e))
 
 
 def test_generator_as_key_is_never_wrongly_accepted(verifier: Verifier) -> None:
