@@ -103,10 +103,10 @@ def load_sanctions(data: bytes, now_ms: int) -> SanctionsList:
         first = error.errors(include_url=False)[0]
         raise _invalid(".".join(str(part) for part in first["loc"]) or "file", first["msg"]) from error
     today = datetime.datetime.fromtimestamp(now_ms // 1000, datetime.UTC).date()
-    if parsed.as_of > today or parsed.fetched > today:
-        raise _invalid("as_of", "the list is dated in the future")
-    if parsed.fetched < parsed.as_of:
-        raise _invalid("fetched", "fetched before the day it speaks for")
+    if parsed.fetched > today:
+        raise _invalid("fetched", "the list is dated in the future")
+    if parsed.as_of > parsed.fetched:
+        raise _invalid("as_of", "the list speaks for a day after it was fetched")
     programs: dict[bytes, str] = {}
     seen: set[tuple[str, bytes]] = set()
     for i, entry in enumerate(parsed.entries):
