@@ -1,4 +1,8 @@
-"""Reads `schedules.json`: instruction sequences that `scheduler.py` found for the straight-line parts of the verifier."""
+"""Reads `schedules.json`: instruction sequences for the straight-line parts of the verifier (formulas: blocks.py).
+
+They came from a beam search over DUP, SWAP, load and operation, scored by gas; every input order of the stack was searched.
+Tests execute each sequence against its formulas, so how it was found need not be trusted.
+"""
 
 from __future__ import annotations
 
