@@ -16,6 +16,17 @@ class MemoryStore:
         self._transactions: dict[bytes, StoredTransaction] = {}
         self._certified: dict[int, CertifiedCheckpoint] = {}
 
+    def copy(self) -> MemoryStore:
+        """A store with the same contents, from here on apart."""
+        twin = MemoryStore()
+        for name, value in vars(self).items():
+            setattr(twin, name, value.copy())
+        return twin
+
+    def everything(self) -> tuple[dict[str, bytes], dict[bytes, StoredRecord], tuple[LoggedClaim, ...]]:
+        """State, records and export log, to compare before and after."""
+        return dict(self._state), dict(self._records), tuple(self._claims)
+
     def head(self) -> Head | None:
         return Head(self.blocks[-1].header, self.blocks[-1].header_hash) if self.blocks else None
 

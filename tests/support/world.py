@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+
+from lianqiao.ledger.v1 import transaction_pb2 as pb
 
 from mainland_chain.application import Application
 from mainland_chain.crypto.sm2 import PrivateKey
@@ -17,7 +21,9 @@ from mainland_chain.records.reading import Reading
 from mainland_chain.records.sealing import seal_field
 from mainland_chain.state.block import BlockCommit, TransactionResult
 from mainland_chain.state.entities import SigningMode
+from mainland_chain.state.signatures import transaction_message
 from mainland_chain.transaction_builder import Approver, BuiltTransaction, TransactionBuilder
+from mainland_chain.wire import serialize, signed_bytes, transaction_hash
 from tests.support.memory_store import MemoryStore
 
 NOW = 1_790_000_000_000
@@ -67,11 +73,16 @@ class World:
             for o, k in self.keys.items()
         ]
         fingerprint = hashlib.sha256(b"regulator").digest()
-        regulator = GenesisMember("regulator.m1", "regulator", "regulator", self.regulator.public_key, "Q-R", fingerprint)
+        regulator = GenesisMember(
+            "regulator.m1", "regulator", "regulator", self.regulator.public_key, "Q-R", fingerprint
+        )
         self.genesis = Genesis.create(
             "test",
             NOW - 10 * DAY,
-            [*(GenesisOrganisation(o, o.upper(), "core") for o in self.keys), GenesisOrganisation("regulator", "R", "regulator")],
+            [
+                *(GenesisOrganisation(o, o.upper(), "core") for o in self.keys),
+                GenesisOrganisation("regulator", "R", "regulator"),
+            ],
             [*members, regulator],
             [GenesisValidator(o, k.public_key) for o, k in self.validators.items()],
         )
@@ -81,7 +92,33 @@ class World:
         self._nonces = itertools.count(1)
 
     def builder(self, organisation: str = "org-a") -> TransactionBuilder:
-        return TransactionBuilder(self.chain_id, f"{organisation}.m1", self.keys[organisation], lambda: next(self._nonces))
+        return TransactionBuilder(
+            self.chain_id, f"{organisation}.m1", self.keys[organisation], lambda: next(self._nonces)
+        )
+
+    def regulator_builder(self) -> TransactionBuilder:
+        return TransactionBuilder(self.chain_id, "regulator.m1", self.regulator, lambda: next(self._nonces))
+
+    def fork(self) -> World:
+        """The same keys and history, from here on apart."""
+        twin = copy.copy(self)
+        twin.store = self.store.copy()
+        twin.app = Application(self.genesis, twin.store)
+        twin._nonces = itertools.count(next(self._nonces) + 1_000_000)
+        return twin
+
+    def edit(
+        self, built: BuiltTransaction, change: Callable[[pb.Transaction], object], signer: PrivateKey | None = None
+    ) -> BuiltTransaction:
+        """`built` after `change`, signed again by `signer`, or else by the member that it names."""
+        tx = pb.Transaction.FromString(pb.SignedTransaction.FromString(built.raw).transaction)
+        change(tx)
+        keys = {f"{o}.m1": k for o, k in self.keys.items()} | {"regulator.m1": self.regulator}
+        raw = serialize(tx)
+        key = signer or keys[tx.signer]
+        return BuiltTransaction(
+            signed_bytes(raw, key.sign(transaction_message(self.chain_id, raw))), transaction_hash(raw)
+        )
 
     def approvers(self, count: int = 3) -> list[Approver]:
         return [Approver(f"{o}.m1", self.keys[o]) for o in ORGANISATIONS[:count]]
@@ -177,7 +214,9 @@ class World:
         base = ExportPolicy(1, NOW - DAY, NOW + 365 * DAY, (destination,), (self.gate.public_key,), RULES)
         return replace(base, **changes)  # type: ignore[arg-type]
 
-    def decision(self, kind: str, *record_ids: bytes, fields: tuple[str, ...] = (), **changes: object) -> ExportDecision:
+    def decision(
+        self, kind: str, *record_ids: bytes, fields: tuple[str, ...] = (), **changes: object
+    ) -> ExportDecision:
         base = ExportDecision(
             verdict="ALLOW",
             claim_kind=kind,
