@@ -21,11 +21,14 @@ from mainland_chain.client import LedgerClient, RecordView
 from mainland_chain.crypto.sm3 import sm3
 from mainland_chain.engines.protocol import Stage
 from mainland_chain.export.claims import ClaimContext, asset_ref, shown_values
+from mainland_chain.export.decision import SignedExportDecision
 from mainland_chain.export.policy import ExportPolicy
 from mainland_chain.light.claims import Claim, TelemetryClaim, Transform, decode_claim
 from mainland_chain.light.packet import Packet
 from mainland_chain.light.types import Rotation
+from mainland_chain.state.transactions import RequestExport
 from mainland_chain.transaction_builder import TransactionBuilder
+from mainland_chain.wire import parse
 
 logger = logging.getLogger(__name__)
 
@@ -210,6 +213,13 @@ class Exporter:
         if receipt.state == "refused":
             raise PreconditionFailed("REFUSED_AT_BORDER", receipt.reason, subject=receipt.item_id.hex())
         return self._step(job, "delivered", state=JobState.DELIVERED, packet_id=receipt.item_id, reason=receipt.reason)
+
+    def signed_decision(self, job: ExportJob) -> SignedExportDecision:
+        """The gate's decision inside a job's stored transaction."""
+        body = parse(job.transaction).body
+        if not isinstance(body, RequestExport):
+            raise Fatal("JOB_CORRUPT", "the stored transaction is no export request", subject=job.job_id.hex())
+        return body.decision
 
     async def redeliver(self, job: ExportJob) -> Receipt:
         """Hand a delivered packet over again, proved under the newest checkpoint: for packets held as superseded."""

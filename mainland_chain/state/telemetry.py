@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mainland_chain.records.reading import MAX_BATCH, Reading
+from mainland_chain.records.reading import FLAG_MISSING_CHANNEL, MAX_BATCH, Reading
 from mainland_chain.records.record import Record
 from mainland_chain.state.assets import require_core
 from mainland_chain.state.entities import Batch, Device, DeviceCursor, Member
@@ -106,7 +106,8 @@ def _quality(reading: Reading, device: Device, cursor: DeviceCursor | None) -> t
         rules.append("NIGHT_CONSUMPTION")
     if reading.irradiance_w_m2 > MAX_IRRADIANCE_W_M2:
         rules.append("IRRADIANCE_RANGE")
-    if reading.irradiance_w_m2 < DARK_W_M2 and reading.power_w * 100 > device.rated_power_w * DARK_POWER_PERCENT:
+    dark = reading.irradiance_w_m2 < DARK_W_M2 and not reading.flags & FLAG_MISSING_CHANNEL
+    if dark and reading.power_w * 100 > device.rated_power_w * DARK_POWER_PERCENT:
         rules.append("POWER_IN_THE_DARK")
     if _repeats(reading, cursor) >= STUCK_REPEATS:
         rules.append("STUCK_VALUE")
