@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
@@ -16,7 +17,7 @@ class ReadCache(Generic[K, V]):
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._values: dict[K, V] = {}
+        self._values: OrderedDict[K, V] = OrderedDict()
         self._lock = threading.Lock()
         self.generation = 0
 
@@ -40,8 +41,7 @@ class ReadCache(Generic[K, V]):
                 self._store(key, value)
 
     def _store(self, key: K, value: V) -> None:
-        # Insertion order is age: a rewritten key becomes young again, the oldest goes first.
-        self._values.pop(key, None)
-        if len(self._values) >= self._limit:
-            del self._values[next(iter(self._values))]
         self._values[key] = value
+        self._values.move_to_end(key)
+        if len(self._values) > self._limit:
+            self._values.popitem(last=False)  # the one written longest ago

@@ -24,6 +24,11 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def tell(_: LedgerNode) -> None:
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+
+
 async def main(config: Path, point: str, height: int) -> None:
     def observe(step: Step, at: int) -> None:
         if step.value == point and at >= height:
@@ -38,7 +43,7 @@ async def main(config: Path, point: str, height: int) -> None:
             if statement.startswith("INSERT INTO records") and head is not None and head.header.height + 1 >= height:
                 die()
 
-    await run(node, ready=lambda _: print("ready", flush=True))
+    await run(node, ready=tell)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import random
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -137,14 +138,11 @@ async def test_killed_at_random_under_load(kit: Kit) -> None:
                 await process.start()
             recovered = await client.status()
             assert head is not None and recovered.height >= head.header.height
-            while len(acknowledged) <= done:  # it really goes on
-                await asyncio.sleep(0.01)
+            await _until(lambda: len(acknowledged) > done)  # noqa: B023 - awaited here
         stop.set()
         await asyncio.gather(*load)
         newest = (await client.status()).height
-        async with asyncio.timeout(20):
-            while newest not in followed:
-                await asyncio.sleep(0.01)
+        await _until(lambda: newest in followed)
         follower.cancel()
     assert await process.kill(signal.SIGTERM) == 0
     assert len(acknowledged) > RANDOM_KILLS
@@ -152,6 +150,12 @@ async def test_killed_at_random_under_load(kit: Kit) -> None:
     # Each device waited for every outcome: what is acknowledged is all that was sent, and all that is stored.
     assert 3 * len(acknowledged) == sum(d.sequence for d in devices)
     assert _transactions(kit) == len(acknowledged) + 1 + len(devices)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - the condition is a growing dict
+            await asyncio.sleep(0.01)
 
 
 def _transactions(kit: Kit) -> int:
