@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -87,7 +88,7 @@ def test_mint_within_its_gas_goal(anvil: Web3, capsys: pytest.CaptureFixture[str
     measured("redeem", lambda: world.controller.transact("redeem", LOCK, 10, sender=address("alice")))
 
     with capsys.disabled():
-        print("\n" + "\n".join(f"  {name:28s}{gas:>9,d} gas" for name, gas in table.items()))
+        sys.stdout.write("\n" + "\n".join(f"  {name:28s}{gas:>9,d} gas" for name, gas in table.items()))
     for name, gas in table.items():
         if name.startswith("mint"):
             assert gas <= MINT_LIMIT, (name, gas)

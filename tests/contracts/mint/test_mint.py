@@ -213,7 +213,7 @@ def test_clearance_of_something_else(ready: World) -> None:
     for signed_order, signed_clearance in others:
         (first, _) = ready.sign_clearance(signed_order, signed_clearance)
         (_, second) = ready.sign_clearance(order, clearance)
-        with pytest.raises(Exception, match="NotComplianceSigner|ClearanceSignersNotIncreasing"):
+        with pytest.raises(Exception, match=r"NotComplianceSigner|ClearanceSignersNotIncreasing"):
             ready.mint(order, clearance, signatures=[first, second])
     ready.mint(order, clearance)
 

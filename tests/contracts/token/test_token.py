@@ -385,5 +385,5 @@ def test_can_transfer_foretells_transfer(
         with reverts("ERC20InsufficientBalance", ALICE, 100, amount):
             world.token.transact("transfer", recipient, amount, sender=ALICE)
     else:
-        with pytest.raises(Exception, match="ERC7943|EnforcedPause|ERC20InsufficientBalance"):
+        with pytest.raises(Exception, match=r"ERC7943|EnforcedPause|ERC20InsufficientBalance"):
             world.token.transact("transfer", recipient, amount, sender=ALICE)
