@@ -55,7 +55,7 @@ RULES = (
 )
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """Everything a test needs to act on a ledger."""
 
