@@ -54,6 +54,8 @@ class DeviceSummary:
     interval_ms: int = 900_000
     utc_offset_minutes: int = 0
     """Time zone in which the chart's axis is labelled."""
+    rated_power_w: int = 0
+    """Drawn as a line in the chart; 0 when it is not to be drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class MerklePicture:
     """From the leaf upwards: on which side the sibling stands, and its hash."""
     root: str
     title: str = "Inclusion of the claim in the export log"
+    algorithm: Literal["keccak256", "sm3"] = "keccak256"
+    """The report recomputes the path with it and refuses to draw one that does not end at the root."""
 
 
 @dataclass(frozen=True, slots=True)

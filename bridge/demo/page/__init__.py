@@ -1,0 +1,1 @@
+"""Pieces of the report's page: pure functions from the model to HTML and SVG text."""
