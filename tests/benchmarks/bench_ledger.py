@@ -20,13 +20,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(TESTS / "integration" / "ledger"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "integration" / "ledger"))
 
 from ledger_kit import ORIGINATOR, Device, Kit
 
 from mainland_chain.app import clock_ms
 from mainland_chain.client import LedgerClient, RetryPolicy
+from mainland_chain.crypto import sm2
 from mainland_chain.crypto.sm2 import PrivateKey
 from mainland_chain.crypto.sm3 import sm3
 from mainland_chain.engines.protocol import Stage
@@ -36,10 +36,11 @@ from mainland_chain.log.hashing import KECCAK, SM3
 from mainland_chain.log.proof import verify_inclusion
 from mainland_chain.log.tree import CompactRange, merkle_root
 from mainland_chain.service.proofs import claim_proof
-from mainland_chain.state.block import BlockCommit, Header, LoggedClaim, LogNode
+from mainland_chain.state.block import BlockCommit, Header
 from mainland_chain.state.entities import SigningMode
 from mainland_chain.store import SqlLedgerStore
 
+PROGRAM = Path(__file__).resolve().parent.parent / "e2e" / "ledger_process.py"
 Figures = dict[str, dict[str, float | str | None]]
 
 READINGS = 288
@@ -61,8 +62,6 @@ def percentile(values: Sequence[float], share: float) -> float:
 def verify_rate(threads: int, seconds: float = 1.5) -> float:
     """SM2 verifications per second of the provider on `threads` threads, and nothing else."""
     key = PrivateKey.generate()
-    from mainland_chain.crypto import sm2
-
     message = b"x" * 132
     signature = key.sign(message)
     sm2.verify(key.public_key, message, signature)
@@ -89,7 +88,7 @@ async def running_ledger() -> AsyncIterator[tuple[Kit, LedgerClient]]:
         kit = Kit.open(init(Path(folder) / "home", now_ms=clock_ms(), listen=listen))
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            str(TESTS / "e2e" / "ledger_process.py"),
+            str(PROGRAM),
             str(kit.home.config_path),
             stdout=asyncio.subprocess.PIPE,
         )
@@ -206,23 +205,26 @@ def inclusion_proof_1m_p99_ms(size: int = 1_000_000, proofs: int = 2_000) -> Fig
     }
 
 
-def _fill(path: Path, chain_id: bytes, size: int, per_block: int = 20_000) -> None:
+def _fill(path: Path, chain_id: bytes, size: int, step: int = 50_000) -> None:
+    """One block with `size` claims, written past the store: building it as the ledger would takes minutes."""
     store = SqlLedgerStore.open_file(path, chain_id)
-    log, previous, height = CompactRange(KECCAK), chain_id, 0
+    log = CompactRange(KECCAK)
     padding = bytes(CLAIM_BYTES - 8)
-    empty = merkle_root(SM3, [])
     while log.size < size:
-        height += 1
-        numbers = range(log.size, min(log.size + per_block, size))
-        claims = [(i, i.to_bytes(8, "big") + padding) for i in numbers]
-        logged = [LoggedClaim(i, claim, KECCAK.leaf(claim), chain_id, (chain_id,)) for i, claim in claims]
-        log, nodes = log.extend([c.leaf for c in logged])
-        header = Header(
-            chain_id, height, height, previous, empty, empty, chain_id, log.size, log.root(), 0, chain_id, chain_id
-        )
-        previous = header.hash()
-        log_nodes = tuple(LogNode(n.level, n.index, n.hash) for n in nodes)
-        store.commit(BlockCommit(header, previous, (), (), (), (), (), tuple(logged), log_nodes))
+        claims = [i.to_bytes(8, "big") + padding for i in range(log.size, min(log.size + step, size))]
+        leaves = [KECCAK.leaf(c) for c in claims]
+        rows = [
+            (log.size + i, c, leaf, chain_id, chain_id) for i, (c, leaf) in enumerate(zip(claims, leaves, strict=True))
+        ]
+        log, nodes = log.extend(leaves)
+        with store.engine.begin() as connection:
+            connection.exec_driver_sql("INSERT INTO claims VALUES (?, ?, ?, ?, ?)", rows)
+            connection.exec_driver_sql(
+                "INSERT INTO log_nodes VALUES (?, ?, ?)", [(n.level, n.index, n.hash) for n in nodes]
+            )
+    empty = merkle_root(SM3, [])
+    header = Header(chain_id, 1, 1, chain_id, empty, empty, chain_id, log.size, log.root(), 0, chain_id, chain_id)
+    store.commit(BlockCommit(header, header.hash(), (), (), (), (), (), (), ()))
     store.save_certificate(CertifiedCheckpoint(header.checkpoint(), QuorumCertificate(1, (bytes(64),))))
     store.close()
 
