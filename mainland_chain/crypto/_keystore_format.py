@@ -85,9 +85,9 @@ class Document:
     entries: tuple[Entry, ...]
 
 
-def check_aad(kdf: Kdf) -> bytes:
-    """What the passphrase check authenticates: its purpose and the parameters."""
-    return sm3.tag("lianqiao.keystore.check.v1") + canonical.dumps(kdf.to_json())
+def check_aad() -> bytes:
+    """What the passphrase check authenticates: its purpose. Other scrypt parameters give another key already."""
+    return sm3.tag("lianqiao.keystore.check.v1")
 
 
 def directory_aad(entries: tuple[Entry, ...]) -> bytes:

@@ -106,7 +106,7 @@ class Keystore:
             raise KeystoreCorrupted(str(path), error.message) from error
         key = _derive(document.kdf, passphrase, str(path))
         try:
-            sm4.open_sealed(key, file_format.check_aad(document.kdf), document.check)
+            sm4.open_sealed(key, file_format.check_aad(), document.check)
         except OpenFailed:
             raise WrongPassphrase(str(path)) from None
         try:
@@ -119,7 +119,7 @@ class Keystore:
     def _seal(key: bytes, kdf: Kdf, entries: tuple[Entry, ...]) -> _Opened:
         document = Document(
             kdf=kdf,
-            check=sm4.seal(key, file_format.check_aad(kdf), b""),
+            check=sm4.seal(key, file_format.check_aad(), b""),
             directory=sm4.seal(key, file_format.directory_aad(entries), b""),
             entries=entries,
         )

@@ -177,6 +177,10 @@ def test_symbolic_links_are_followed_and_kept(store: Keystore, path: Path, tmp_p
     Keystore.open(link, PASSPHRASE).generate("more")
     assert link.is_symlink()
     assert "more" in Keystore.open(path, PASSPHRASE).names()
+    (tmp_path / "new link").symlink_to(tmp_path / "new")
+    Keystore.create(tmp_path / "new link", PASSPHRASE)
+    assert (tmp_path / "new link").is_symlink()
+    Keystore.open(tmp_path / "new", PASSPHRASE)
 
 
 def _flip(text: str, at: int = -1) -> str:
@@ -235,6 +239,25 @@ def test_changed_files_are_refused(store: Keystore, path: Path, name: str) -> No
     assert _opening(path) == "KEYSTORE_CORRUPTED"
 
 
+# Changes that only the seals can show; every other one must be refused by the format alone, before any key is derived.
+SEALED = {
+    "an entry removed",
+    "an entry renamed",
+    "a public key replaced",
+    "a sealed key changed",
+    "sealed keys exchanged",
+    "an entry added",
+    "the list's seal changed",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in CHANGED if name not in SEALED])
+def test_changed_formats_are_refused_without_the_passphrase(store: Keystore, path: Path, name: str) -> None:
+    _edit(path, CHANGED[name])
+    with pytest.raises(Rejected):
+        _keystore_format.parse(path.read_bytes())
+
+
 @pytest.mark.parametrize("parameters", [{"n": 2**16}, {"p": 2}, {"salt": "00" * 32}])
 def test_other_derivation_parameters_do_not_open(store: Keystore, path: Path, parameters: dict[str, Any]) -> None:
     _edit(path, lambda d: d["kdf"].update(parameters))
@@ -273,6 +296,7 @@ def _replace_entry(store: Keystore, name: str, secret: bytes, aad: bytes) -> Non
 def test_an_entry_is_bound_to_its_name_and_public_key(store: Keystore, path: Path) -> None:
     secret, public = store.private_key("gateway").to_bytes(), store.public_key("gateway")
     for aad in (
+        _keystore_format.entry_aad("gatewaz", public),
         _keystore_format.entry_aad("validator-1", public),
         _keystore_format.entry_aad("gateway", store.public_key("validator-1")),
     ):
