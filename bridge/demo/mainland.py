@@ -25,6 +25,7 @@ from mainland_chain.transaction_builder import Approver, BuiltTransaction, Trans
 
 ORIGINATOR = "ops.originator"
 APPROVERS = ("ops.originator", "ops.broker", "ops.custodian")
+MAIN_MEMBERS = {"owner": ORIGINATOR, "other": "ops.broker", "regulator": "ops.regulator"}
 DAY_MS = 24 * 3_600_000
 FILING = "CSRC-RWA-2026-0042"
 APPROVAL = "CAC-SC-2026-0117"

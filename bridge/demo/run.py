@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +72,7 @@ async def run_demo(
     *,
     l2_url: str = "",
     listener: Callable[[str, str], None] = lambda event, text: None,
-    finish: Callable[[Run], None] = lambda run: None,
+    finish: Callable[[Run], Awaitable[None]] | None = None,
 ) -> Run:
     """Run everything below `folder`, which must be empty or absent. `finish` is called while all parts are still running.
 
@@ -90,7 +90,12 @@ async def run_demo(
 
 
 async def _with_ledger(
-    folder: Path, mainland: MainlandZone, stages: Stages, started: int, l2_url: str, finish: Callable[[Run], None]
+    folder: Path,
+    mainland: MainlandZone,
+    stages: Stages,
+    started: int,
+    l2_url: str,
+    finish: Callable[[Run], Awaitable[None]] | None,
 ) -> Run:
     with stages.stage("Anchor assets and measured telemetry"):
         assets = {a: await mainland.register_asset(ASSETS[a]) for a in ASSETS}
@@ -113,7 +118,7 @@ async def _with_both(
     started: int,
     assets: dict[str, Outcome],
     series: list[AnchoredSeries],
-    finish: Callable[[Run], None],
+    finish: Callable[[Run], Awaitable[None]] | None,
 ) -> Run:
     destination = hongkong.domain.destination()
     controller = bytes.fromhex(hongkong.domain.controller[2:])
@@ -194,7 +199,8 @@ async def _with_both(
                 folder, mainland, hongkong, stages, started, policy, series, assets, jobs, packets, orders, refusals,
                 asset_ref, lock_ref,
             )  # fmt: skip
-            finish(run)
+            if finish is not None:
+                await finish(run)
             return run
     finally:
         exports.close()
