@@ -72,6 +72,14 @@ class Executor:
         """After a start: continue the nonce lane behind the stored transactions."""
         self._layer2.restore([entry.transaction for entry in self._store.outbox()])
 
+    def mined_hash(self, item: m.Item) -> bytes:
+        """Hash of the transaction (of several replacements) that was mined for a final item. Raises `Fatal`."""
+        for entry in reversed(self._store.outbox(item.item_id, only_open=False)):
+            receipt = self._layer2.receipt(entry.transaction.tx_hash)
+            if receipt is not None and receipt.succeeded and receipt.block_hash == item.block_hash:
+                return entry.transaction.tx_hash
+        raise Fatal("RECEIPT_GONE", "the node no longer has the receipt of a final item", subject=item.item_id.hex())
+
     def tick(self) -> int:
         """Try every item that is due, new ones and earlier failures in turn; returns how many moved.
 

@@ -17,13 +17,15 @@ from bridge.delivery.reasons import COMPLIANCE, ISSUER
 from bridge.delivery.store import DeliveryStore, StoredItem
 from bridge.delivery.trace import TraceReport, explain
 from bridge.delivery.trust_store import TrustStore
-from bridge.delivery.wire import decode_packet, encode_order, encode_packet
-from compliance.evidence.model import Decision, Finding
-from compliance.transfer.gate import TransferOutcome, clearance_to_bytes
+from bridge.delivery.wire import decode_order, decode_packet, encode_order, encode_packet
+from compliance.evidence.model import Decision, DecisionRecord, Finding
+from compliance.transfer.clearance import SignedClearance
+from compliance.transfer.gate import TransferOutcome, clearance_from_bytes, clearance_to_bytes
 from compliance.transfer.ivms import IdentityPayload, parse_identity
 from compliance.transfer.model import TransferOrder, UnitPrice
+from hk_l2.typed_data import Domain
 from lianqiao_base.errors import AlreadyExists, LianqiaoError, NotFound, PreconditionFailed, Rejected
-from mainland_chain.light.claims import TelemetryClaim
+from mainland_chain.light.claims import AssetClaim, Claim, UnitLockClaim, decode_claim
 from mainland_chain.light.errors import Equivocation
 from mainland_chain.light.genesis import Genesis
 from mainland_chain.light.packet import Packet, VerifiedPacket, verify_packet
@@ -68,6 +70,19 @@ class Submission:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class OrderEvidence:
+    """What a bundle needs of this node about one minted order."""
+
+    genesis: Genesis
+    packets: tuple[Packet, ...]
+    """Of the asset, the lock, and the newest telemetry at the mint."""
+    order: Order
+    clearance: SignedClearance
+    decision: DecisionRecord
+    tx_hash: bytes
+
+
 class DeliveryNode:
     """One node. `submit_*` and `trace` may be called from any thread; `tick` from one. `clock` gives ms UTC."""
 
@@ -91,6 +106,11 @@ class DeliveryNode:
         self._executor = Executor(store, layer2, clock, settings, probe)
         self._submitting = threading.RLock()
         self._destination = layer2.domain.destination()
+
+    @property
+    def domain(self) -> Domain:
+        """EIP-712 domain of the MintController."""
+        return self._layer2.domain
 
     @property
     def destination(self) -> bytes:
@@ -128,9 +148,7 @@ class DeliveryNode:
         height = packet.checkpoint.checkpoint.height
         known = self._store.find(verified.packet_id)
         if known is None:
-            lane = None
-            if isinstance(verified.claim, TelemetryClaim):
-                lane = (verified.claim.envelope.asset_ref, packet.log_index)
+            lane = (_lane_of(verified.claim), packet.log_index)
             item = m.Item(verified.packet_id, m.Kind.PACKET)
             detail = f"{type(verified.claim).__name__} at log index {packet.log_index}, checkpoint {height}"
             return self._store.insert(item, content, submitter, now, events=((m.Verified(), detail),), lane=lane)
@@ -251,6 +269,30 @@ class DeliveryNode:
         tx_hash = item.intent.tx_hash if item.intent else (entries[-1].transaction.tx_hash if entries else None)
         return explain(item, tuple(self._store.steps(item.item_id)), tx_hash)
 
+    def order_evidence(self, order_id: bytes) -> OrderEvidence:
+        """Everything about an order that is final. Raises `NotFound`, `PreconditionFailed("NOT_FINAL")`."""
+        stored = self._store.get(order_id)
+        intent, block = stored.item.intent, stored.item.block_number
+        if stored.item.state is not m.State.FINAL or intent is None or block is None or stored.attachment is None:
+            raise PreconditionFailed(
+                "NOT_FINAL", "only an order that this node minted finally has evidence", subject=order_id.hex()
+            )
+        order = decode_order(stored.content)
+        lock = self._store.newest_final(_lane(_LOCK, order.lock_ref), block)
+        asset_ref = decode_claim(lock.claim).envelope.asset_ref
+        others = [self._store.newest_final(_lane(kind, asset_ref), block) for kind in (_ASSET, _TELEMETRY)]
+        outcome = self._clearances.recall(order_id)
+        if outcome is None:
+            raise NotFound("DECISION_UNKNOWN", "the gate's store has no decision of this order", subject=order_id.hex())
+        return OrderEvidence(
+            self._trust.genesis,
+            (others[0], lock, others[1]),
+            order,
+            clearance_from_bytes(stored.attachment),
+            outcome.record,
+            self._executor.mined_hash(stored.item),
+        )
+
     def tick(self) -> int:
         """One round of the executor; returns how many items moved."""
         return self._executor.tick()
@@ -287,6 +329,20 @@ class DeliveryNode:
     def counts(self) -> dict[tuple[str, str], int]:
         """Number of items by kind and state."""
         return self._store.counts()
+
+
+_ASSET, _LOCK, _TELEMETRY = b"asset:", b"lock:", b"telemetry:"
+
+
+def _lane(kind: bytes, reference: bytes) -> bytes:
+    return kind + reference
+
+
+def _lane_of(claim: Claim) -> bytes:
+    """The series a claim belongs to: claims of one series are proven in the order of the log."""
+    if isinstance(claim, UnitLockClaim):
+        return _lane(_LOCK, claim.lock_ref)
+    return _lane(_ASSET if isinstance(claim, AssetClaim) else _TELEMETRY, claim.envelope.asset_ref)
 
 
 def _rules(findings: tuple[Finding, ...]) -> str:

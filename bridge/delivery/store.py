@@ -16,9 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from bridge.delivery.machine import ENDS, Event, Intent, Item, Kind, State, apply
+from bridge.delivery.wire import decode_packet
 from hk_l2.chain import Call
 from hk_l2.txsender import PreparedTransaction
 from lianqiao_base.errors import NotFound, Rejected, Retryable
+from mainland_chain.light.packet import Packet
 
 _metadata = sa.MetaData()
 _items = sa.Table(
@@ -259,6 +261,25 @@ class DeliveryStore:
         with self._begin() as connection:
             found: bytes | None = connection.execute(query).scalar()
         return found
+
+    def newest_final(self, lane: bytes, block_number: int) -> Packet:
+        """The last packet of a lane whose effect was in or before a block. Raises `NotFound("EVIDENCE_MISSING")`."""
+        query = (
+            sa.select(_items.c.content)
+            .where(_items.c.lane == lane, _items.c.state == State.FINAL.value, _items.c.block_number <= block_number)
+            .order_by(_items.c.position.desc())
+            .limit(1)
+        )
+        with self._begin() as connection:
+            content: bytes | None = connection.execute(query).scalar()
+        if content is None:
+            raise NotFound(
+                "EVIDENCE_MISSING",
+                "this node has not delivered a claim that the mint rests on",
+                subject=lane.hex(),
+                hint="build the bundle where asset, lock and telemetry were delivered",
+            )
+        return decode_packet(content)
 
     def postpone(self, item_id: bytes, next_attempt_ms: int) -> None:
         """Look at an item again later; nothing happened to it."""

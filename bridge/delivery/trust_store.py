@@ -18,6 +18,7 @@ class TrustStore:
 
     def __init__(self, store: DeliveryStore, genesis: Genesis) -> None:
         self._store = store
+        self.genesis = genesis
         known = store.setting(_GENESIS)
         if known is not None and known != genesis.chain_id:
             raise Fatal("ANOTHER_LEDGER", "the store belongs to another ledger", subject=known.hex())

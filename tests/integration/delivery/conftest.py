@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,16 +19,25 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Simulated
 
 
 @pytest.fixture
-def world(deployed: tuple[World, SimulatedLedger, int], tmp_path: Path) -> Iterator[World]:
+def world(deployed: tuple[World, SimulatedLedger, int], tmp_path: Path) -> World:
+    return fresh(deployed, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_world(deployed: tuple[World, SimulatedLedger, int], tmp_path_factory: pytest.TempPathFactory) -> World:
+    """One world for all tests of a module: its tests must not use `world` beside it."""
+    return fresh(deployed, tmp_path_factory.mktemp("module"))
+
+
+def fresh(deployed: tuple[World, SimulatedLedger, int], folder: Path) -> World:
     base, ledger, point = deployed
     revert(base.client, point)
     world = copy.copy(base)
-    world.folder = tmp_path
+    world.folder = folder
     world.ledger = copy.copy(ledger)
     world.ledger.claims, world.ledger.openings, world.ledger.rotations = [], [], []
     world.sender.restore([])
-    yield world
-    revert(base.client, point)
+    return world
 
 
 def _tester(client: EvmClient) -> object:
