@@ -206,7 +206,8 @@ class EmbeddedEngine:
 
     async def wait_certified(self, above: int) -> int:
         while self._certified_height <= above:
-            self._require_running()
+            if self._stopped.is_set():  # not merely stopping: a block in progress is still certified
+                self._require_running()
             await self._advanced.wait()
         return self._certified_height
 
@@ -316,11 +317,11 @@ class EmbeddedEngine:
         kept: list[Entry] = []
         for entry in self._mempool.queued():
             try:
-                self._application.check(entry.raw, now)
                 if entry.postponed >= _MAX_POSTPONED:
                     raise Retryable(
                         "NOT_INCLUDED", f"{entry.postponed} blocks left it out", hint="send it again, or split it"
                     )
+                self._application.check(entry.raw, now)
             except LianqiaoError as error:
                 self._mempool.refuse(entry, error)
             else:
@@ -409,8 +410,8 @@ class EmbeddedEngine:
         dropped = self._mempool.refuse_all(error)
         if dropped:
             logger.warning("pending transactions were handed back", extra={"count": dropped})
-        self._wake()
         self._stopped.set()
+        self._wake()
 
     def _refuse_ticket(self, ticket: _Ticket, error: LianqiaoError) -> None:
         self._mempool.release(len(ticket.raw))
