@@ -139,7 +139,7 @@ def translate(error: Exception, subject: str = "") -> LianqiaoError:
         return RevertError("Error" if reason else "", {"reason": reason} if reason else {}, b"", subject=subject)
     if name == "BlockNotFound":
         return NotFound("BLOCK_NOT_FOUND", "the node does not have this block", subject=subject)
-    if "insufficient funds" in lower or "sender does not have enough balance" in lower:
+    if "insufficient funds" in lower or "cannot afford" in lower or "does not have enough balance" in lower:
         return InsufficientFunds("INSUFFICIENT_FUNDS", text, subject=subject, hint="fund the sending account")
     if "nonce" in lower:
         return NonceConflict("NONCE_CONFLICT", text, subject=subject)
