@@ -120,7 +120,7 @@ class World:
         self.sender = TxSender(self.client, self.admin, chain_id, self.profile.gas)
         members = self.ledger.validators.members
         own = self.sender.address
-        roles = {name: own for name in Roles.__dataclass_fields__}
+        roles = dict.fromkeys(Roles.__dataclass_fields__, own)
         roles["resumer"] = keys.from_private_key(bytes([41]) * 32).address
         self.signers = [LocalClearanceSigner(key) for key in SIGNER_KEYS]
         config = DeployConfig(

@@ -158,7 +158,9 @@ def test_removed_and_added_parts_fail(bundle: bytes) -> None:
         lambda d: d["mainland"]["rotations"].clear(),
         lambda d: d["mainland"]["checkpoints"].append(d["mainland"]["checkpoints"][0]),
         lambda d: d["mainland"]["checkpoints"].pop(),
-        lambda d: d["mainland"]["checkpoints"][0]["signatures"].append(d["mainland"]["checkpoints"][0]["signatures"][0]),
+        lambda d: d["mainland"]["checkpoints"][0]["signatures"].append(
+            d["mainland"]["checkpoints"][0]["signatures"][0]
+        ),
         lambda d: d["hong_kong"]["clearance"]["signatures"].pop(),
         lambda d: d["hong_kong"]["clearance"]["signatures"].reverse(),
         lambda d: d["hong_kong"]["decision"]["findings"].pop(),
@@ -188,7 +190,9 @@ def test_each_check_alone_stops_its_lie(minted: Minted) -> None:
         ],
         CHECKS[5][0]: [
             dataclasses.replace(good, signers=good.signers[::-1]),
-            dataclasses.replace(good, clearance=dataclasses.replace(clearance, signatures=clearance.signatures[:1] * 2)),
+            dataclasses.replace(
+                good, clearance=dataclasses.replace(clearance, signatures=clearance.signatures[:1] * 2)
+            ),
             dataclasses.replace(
                 good,
                 l2=dataclasses.replace(good.l2, allowed_signers=(evidence.order.terms().recipient,)),
@@ -204,7 +208,7 @@ def test_each_check_alone_stops_its_lie(minted: Minted) -> None:
         for lie in bundles:
             assert failure(lie.to_bytes()) == title
     assert other_order.order_id != order.order_id
-    assert LOCK_REF == order.lock_ref
+    assert order.lock_ref == LOCK_REF
 
 
 def test_another_mint_of_the_same_world_cannot_lend_its_parts(minted: Minted) -> None:

@@ -231,14 +231,14 @@ def test_a_poison_item_does_not_stop_the_others(world: World, monkeypatch: pytes
     certified = world.ledger.checkpoint()
     poison = node.submit_packet(world.ledger.packet(0, certified)).item_id
     fine = node.submit_packet(world.ledger.packet(1, certified)).item_id
-    real = node._executor._next_call  # noqa: SLF001
+    real = node._executor._next_call
 
     def broken(stored: object) -> object:
         if stored.item.item_id == poison:  # type: ignore[attr-defined]
             raise RuntimeError("boom")
         return real(stored)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(node._executor, "_next_call", broken)  # noqa: SLF001
+    monkeypatch.setattr(node._executor, "_next_call", broken)
     node.run_until_idle()
     assert states(node, [poison, fine]) == ["verified", "final"]
     assert node.trace(poison).reason_code == "INTERNAL"
