@@ -75,6 +75,15 @@ class LedgerMachine(RuleBasedStateMachine):
             ]
         )
 
+        self.run_block([self.world.builder().publish_policy(self.world.policy(), self.world.approvers())])
+
+    def send(self, *txs: BuiltTransaction) -> None:
+        """Into the queue; a full queue becomes a block."""
+        self.pending += txs
+        if len(self.pending) >= 3:
+            chosen, self.pending = self.pending, []
+            self.run_block(chosen)
+
     # -- what members do ---------------------------------------------------------------------------------------------
 
     @rule(
@@ -88,51 +97,78 @@ class LedgerMachine(RuleBasedStateMachine):
         _, mode, key = DEVICES[device]
         first, start = self.sequence[device] + 1 + skip, self.clock[device] + pause * QUARTER
         readings = [Reading(max(first + i, 0), start + (i + 1) * QUARTER, 10 + i, 40 + i, 500, 0) for i in range(count)]
-        self.pending.append(
-            self.world.telemetry(readings, mode, device_id=device, device_key=KEYS["gate"] if wrong_key else key)
-        )
+        self.send(self.world.telemetry(readings, mode, device_id=device, device_key=KEYS["gate"] if wrong_key else key))
         self.sequence[device], self.clock[device] = readings[-1].sequence, readings[-1].time_ms
 
-    @rule(asset=st.sampled_from(ASSETS), units=st.integers(0, UNITS + 1), again=st.booleans())
+    @rule(
+        asset=st.sampled_from(ASSETS), units=st.integers(1, UNITS // 3) | st.integers(0, UNITS + 1), again=st.booleans()
+    )
     def lock(self, asset: str, units: int, again: bool) -> None:
         self.locks += not again
-        self.pending.append(self.world.lock(lock_id=f"lock-{self.locks}", asset_id=asset, units=units))
+        self.send(self.world.lock(lock_id=f"lock-{self.locks}", asset_id=asset, units=units))
 
     @rule(approvals=st.integers(2, 4), gap=st.sampled_from((1, 1, 2)))
     def policy(self, approvals: int, gap: int) -> None:
         policy = self.world.policy(version=self.policy_version + gap)
-        self.pending.append(self.world.builder().publish_policy(policy, self.world.approvers(approvals)))
+        self.send(self.world.builder().publish_policy(policy, self.world.approvers(approvals)))
 
     @rule(data=st.data(), kind=st.sampled_from(("AssetClaim", "TelemetryClaim", "UnitLockClaim")))
     def export(self, data: st.DataObject, kind: str) -> None:
         known = self.records[{"AssetClaim": "asset", "TelemetryClaim": "telemetry", "UnitLockClaim": "lock"}[kind]]
         if not known:
             return
-        ids = data.draw(st.lists(st.sampled_from(known), min_size=1, max_size=4 if kind == "TelemetryClaim" else 1))
+        many = kind == "TelemetryClaim"
+        ids = data.draw(st.lists(st.sampled_from(known), min_size=1, max_size=4 if many else 1, unique=True))
+        if data.draw(st.booleans()):
+            ids.sort(key=known.index)
+        if many and data.draw(st.booleans()):  # one plant's
+            plant = self.plant_of(ids[0])
+            ids = [i for i in ids if self.plant_of(i) == plant]
         version = max(self.policy_version, 1)
-        self.pending.append(self.world.export(self.world.decision(kind, *ids, policy_version=version)))
+        self.send(self.world.export(self.world.decision(kind, *ids, policy_version=version)))
 
-    @rule(name=st.sampled_from(("court-1", "court-2")))
-    def admit(self, name: str) -> None:
-        self.pending.append(
-            self.world.builder().admit_member(
-                member_id=f"{name}.m1",
-                organisation_id=name,
-                organisation_name=name,
-                role=Role.CREDIBILITY,
-                qualification_reference="Q",
-                key=PrivateKey.generate(),
-                tls_fingerprint=hashlib.sha256(name.encode()).digest(),
-                approvers=self.world.approvers(),
-            )
-        )
+    def plant_of(self, record_id: bytes) -> str:
+        stored = self.world.store.record(record_id)
+        assert stored is not None
+        return decode_record(stored.data).text("asset_id")
+
+    @rule(devices=st.lists(st.sampled_from(sorted(DEVICES)), min_size=1, max_size=5), units=st.integers(1, 50))
+    def whole_walk(self, devices: list[str], units: int) -> None:
+        """Batches and a lock, and claims over them."""
+        telemetry, locks = len(self.records["telemetry"]), len(self.records["lock"])
+        for device in devices:
+            self.telemetry(device, 2, 0, 0, False)
+        self.lock("plant-1", units, False)
+        self.block(None, 100)
+        version = max(self.policy_version, 1)
+        for plant in ASSETS:
+            ids = [i for i in self.records["telemetry"][telemetry:] if self.plant_of(i) == plant]
+            if ids:
+                self.send(self.world.export(self.world.decision("TelemetryClaim", *ids, policy_version=version)))
+        for lock in self.records["lock"][locks:]:
+            self.send(self.world.export(self.world.decision("UnitLockClaim", lock, policy_version=version)))
 
     @rule(data=st.data())
     def send_again(self, data: st.DataObject) -> None:
         sent = [raw for block in self.world.store.blocks for raw in block.transactions]
         raw = data.draw(st.sampled_from(sent))
         tx = self.world.app.parse(raw)
-        self.pending.append(BuiltTransaction(raw, tx.tx_hash))
+        self.send(BuiltTransaction(raw, tx.tx_hash))
+
+    @rule()
+    def admit(self) -> None:
+        self.send(
+            self.world.builder().admit_member(
+                member_id="court-1.m1",
+                organisation_id="court-1",
+                organisation_name="Court",
+                role=Role.CREDIBILITY,
+                qualification_reference="Q",
+                key=PrivateKey.generate(),
+                tls_fingerprint=hashlib.sha256(b"court").digest(),
+                approvers=self.world.approvers(),
+            )
+        )
 
     @rule(data=st.data())
     def check_something(self, data: st.DataObject) -> None:
@@ -147,7 +183,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(shuffle=st.randoms(use_true_random=False), limit=st.integers(1, 8))
     def block(self, shuffle: object, limit: int) -> None:
         chosen, self.pending = self.pending[:limit], self.pending[limit:]
-        if limit == 1:
+        if limit == 1 and shuffle:
             shuffle.shuffle(self.pending)  # type: ignore[attr-defined]
         self.run_block(chosen)
 
