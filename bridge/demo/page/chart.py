@@ -93,6 +93,11 @@ def _describe(device: DeviceSummary) -> str:
     )
 
 
+def rating_shown(device: DeviceSummary) -> bool:
+    """A rating far above everything measured would only flatten the curve."""
+    return bool(device.points) and 0 < device.rated_power_w <= _scale(device).high
+
+
 def _scale(device: DeviceSummary) -> Scale:
     values = [w for w in map(watts, device.points) if w is not None]
     bars = [p.energy_wh * MS_PER_HOUR / device.interval_ms for p in device.points if p.energy_wh is not None]
@@ -124,7 +129,8 @@ def _grid(scale: Scale, device: DeviceSummary, unit: str, divisor: int) -> Itera
         colour = "var(--soft)" if value == 0 else "var(--line)"
         yield element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{y:.1f}", y2=f"{y:.1f}", stroke=colour, stroke_width="1")
         yield _text(LEFT - 8, y + 4, _label(value / divisor), anchor="end", colour="var(--soft)")
-        yield _text(WIDTH - RIGHT + 8, y + 4, _label(value * hours / divisor), colour="var(--soft)")
+        if value >= 0:
+            yield _text(WIDTH - RIGHT + 8, y + 4, _label(value * hours / divisor), colour="var(--soft)")
         value += step
 
 
@@ -144,7 +150,7 @@ def _bars(device: DeviceSummary, scale: Scale) -> str:
 
 
 def _plate(device: DeviceSummary, scale: Scale) -> Iterator[str]:
-    if not device.rated_power_w or device.rated_power_w > scale.high:
+    if not rating_shown(device):
         return
     y = scale.y(device.rated_power_w)
     yield element(

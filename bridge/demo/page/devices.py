@@ -7,7 +7,7 @@ from decimal import Decimal
 from html import escape
 
 from bridge.demo.model import DeviceSummary, RowStatus, TelemetryPoint
-from bridge.demo.page.chart import device_chart
+from bridge.demo.page.chart import device_chart, rating_shown
 from bridge.demo.page.text import clock, element, grouped, minute, offset_name, table
 
 MS_PER_HOUR = 3_600_000
@@ -23,15 +23,11 @@ MEANINGS = {
     "MISSING_VALUE": "the data set has no value, so there was nothing to sign",
 }
 """What each rule says, in words."""
-_LEGEND = (
-    '<ul class="legend">'
-    '<li><i class="k-line"></i>measured power (left axis)</li>'
-    '<li><i class="k-area"></i>anchored energy per interval (right axis)</li>'
-    '<li><i class="k-plate"></i>rated power</li>'
-    '<li><i class="k-flag"></i>flagged</li>'
-    '<li><i class="k-stop">×</i>refused</li>'
-    '<li><i class="k-miss"></i>missing</li></ul>'
-)
+_MARKS = {
+    RowStatus.FLAGGED: '<li><i class="k-flag"></i>flagged</li>',
+    RowStatus.REFUSED: '<li><i class="k-stop">×</i>refused</li>',
+    RowStatus.MISSING: '<li><i class="k-miss"></i>missing</li>',
+}
 
 
 def device_section(device: DeviceSummary, number: int) -> str:
@@ -39,11 +35,24 @@ def device_section(device: DeviceSummary, number: int) -> str:
     parts = [element("h3", escape(device.title)), element("p", escape(identity), class_="note")]
     chart = device_chart(device, number)
     if chart:
-        parts.append(element("figure", element("div", chart, class_="picture") + _LEGEND))
+        parts.append(element("figure", element("div", chart, class_="picture") + _legend(device)))
     parts += [_days(device), _outcomes(device), _rows(device)]
     source = element("summary", "Where this data comes from")
     parts.append(element("details", source + element("p", escape(device.provenance), class_="note"), open="open"))
     return "".join(parts)
+
+
+def _legend(device: DeviceSummary) -> str:
+    """Only what the chart shows."""
+    items = [
+        '<li><i class="k-line"></i>measured power (left axis)</li>',
+        '<li><i class="k-area"></i>anchored energy per interval (right axis)</li>',
+    ]
+    if rating_shown(device):
+        items.append('<li><i class="k-plate"></i>rated power</li>')
+    present = {point.status for point in device.points}
+    items += [mark for status, mark in _MARKS.items() if status in present]
+    return element("ul", "".join(items), class_="legend")
 
 
 def measured_wh(point: TelemetryPoint, interval_ms: int) -> Decimal:
@@ -60,7 +69,7 @@ def _days(device: DeviceSummary) -> str:
         rows.append([element("strong", c) for c in _day("all days", list(device.points), device)])
     head = ("Day", "Rows", "Measured, kWh", "Anchored, kWh", "Not anchored, kWh", "Flagged", "Refused", "Missing")
     caption = f"Energy by day ({offset_name(device.utc_offset_minutes)})"
-    return table(head, rows, caption=caption, numeric=range(1, 8))
+    return element("div", table(head, rows, caption=caption, numeric=range(1, 8)), class_="days")
 
 
 def _day(name: str, points: list[TelemetryPoint], device: DeviceSummary) -> list[str]:
@@ -87,10 +96,18 @@ def _outcomes(device: DeviceSummary) -> str:
     order = [RowStatus.REFUSED, RowStatus.MISSING, RowStatus.FLAGGED]
     rows = []
     for (status, rules), points in sorted(groups.items(), key=lambda g: (order.index(g[0][0]), -len(g[1]))):
-        first, last = (minute(points[i].time_ms, device.utc_offset_minutes) for i in (0, -1))
-        when = first if len(points) == 1 else f"{first} … {last}"
+        first, last = (f"{clock(points[i].time_ms, device.utc_offset_minutes):%m-%d %H:%M}" for i in (0, -1))
+        when = first if len(points) == 1 else f"{first} to {last}"
         meaning = "; ".join(MEANINGS.get(rule, "") for rule in rules).strip("; ")
-        rows.append((_pill(status), _names(rules), escape(meaning), grouped(len(points)), escape(when)))
+        rows.append(
+            (
+                _pill(status),
+                _names(rules),
+                escape(meaning),
+                grouped(len(points)),
+                element("span", escape(when), class_="when"),
+            )
+        )
     return table(("Outcome", "Rules", "Meaning", "Rows", "When"), rows, caption="Rows that are not plain", numeric=(3,))
 
 
@@ -111,7 +128,7 @@ def _listing(points: list[TelemetryPoint], device: DeviceSummary, caption: str) 
     rows = (
         (
             str(p.line or "–"),
-            minute(p.time_ms, device.utc_offset_minutes),
+            element("span", minute(p.time_ms, device.utc_offset_minutes), class_="when"),
             "–" if p.raw_power_w is None else _watts(Decimal(p.raw_power_w)),
             "–" if p.energy_wh is None else grouped(p.energy_wh),
             element("span", p.status.value, class_=p.status.value),

@@ -8,7 +8,9 @@ from bridge.demo.model import FlowFigures, MerklePicture
 from bridge.demo.page.text import element, short, wrapped
 from mainland_chain.log.hashing import KECCAK, SM3
 
-BOX, GAP, EDGE = 172, 36, 14
+BOX, GAP, EDGE = 184, 38, 14
+FIGURE_COLUMNS = 21
+"""Of a 13-unit sans serif line inside a box; wide fonts included."""
 FLOW_WIDTH = 2 * EDGE + 5 * BOX + 4 * GAP
 NODE, LEVEL = 232, 84
 TREE_WIDTH = 820
@@ -22,13 +24,13 @@ def flow(figures: FlowFigures) -> str:
     """Five stations from the devices to the auditor, in their zones, with the figures of the run."""
     stations = (
         ("Devices", "sign readings with SM2", figures.devices, "mainland"),
-        ("Mainland ledger", "records, blocks, export log", figures.ledger, "mainland"),
-        ("Border", "packets only, verified again", figures.border, "border"),
+        ("Mainland ledger", "blocks and export log", figures.ledger, "mainland"),
+        ("Border", "verified, then through", figures.border, "border"),
         ("Hong Kong L2", "light client, mint, token", figures.layer2, "hong-kong"),
-        ("Auditor", "checks a bundle, offline", figures.auditor, "soft"),
+        ("Auditor", "verifies it all offline", figures.auditor, "soft"),
     )
-    travels = ("signed readings", "claims and certificates", "proven facts, cleared orders", "evidence bundle")
-    lines = [wrapped(s[2], 24) for s in stations]
+    travels = ("signed readings", "claims and certificates", "proven facts, orders", "evidence bundle")
+    lines = [wrapped(s[2], FIGURE_COLUMNS) for s in stations]
     tall = 74 + 17 * max(map(len, lines))
     height = 58 + tall + 66
     names = ", then ".join(f"{title} ({figure})" for title, _, figure, _ in stations)

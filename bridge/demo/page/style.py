@@ -19,7 +19,7 @@ h1, h2, h3, .figure { font-family: "Iowan Old Style", "Palatino Linotype", Palat
   "Noto Serif CJK SC", serif; font-weight: 600; line-height: 1.2; letter-spacing: -0.005em; }
 header { padding-top: 56px; }
 h1 { font-size: 44px; margin: 0; } h1 span { font-weight: 400; color: var(--mainland); margin-left: 8px; }
-.lead { font-size: 19px; color: var(--soft); margin: 8px 0 0; max-width: 62ch; }
+.lead { font-size: 19px; color: var(--soft); margin: 8px 0 0; max-width: 72ch; }
 .meta { font-size: 14px; color: var(--soft); margin: 16px 0 0; }
 nav { margin: 28px 0 0; padding: 10px 0; border-block: 1px solid var(--line); font-size: 14px; display: flex; flex-wrap: wrap;
   gap: 4px 22px; }
@@ -35,7 +35,7 @@ p { margin: 0 0 14px; max-width: 76ch; } .note, figcaption { font-size: 14px; co
 a { color: var(--hong-kong); } figure { margin: 18px 0 0; }
 svg { display: block; width: 100%; height: auto; } svg text { font-family: inherit; fill: var(--ink); }
 .picture { overflow-x: auto; } .picture svg { min-width: 760px; } .tree svg { min-width: 620px; max-width: 820px; margin: 0 auto; }
-.scroll { overflow-x: auto; margin: 14px 0 0; } .scroll:focus-visible { outline: 2px solid var(--hong-kong); }
+.scroll { overflow-x: auto; margin: 22px 0 0; } .scroll:focus-visible { outline: 2px solid var(--hong-kong); }
 table { border-collapse: collapse; width: 100%; font-size: 14.5px; line-height: 1.45; }
 caption { text-align: left; font-weight: 600; padding: 0 0 6px; font-size: 14.5px; }
 th { text-align: left; font-weight: 600; color: var(--soft); font-size: 13px; border-bottom: 1.5px solid var(--ink);
@@ -45,13 +45,13 @@ th:last-child, td:last-child { padding-right: 0; } .n { text-align: right; white
 tr.total td { font-weight: 600; border-bottom: 0; } tbody.group tr:not(:last-child) td:not([rowspan]) { border-bottom-style: dotted; }
 code, .hash { font-family: ui-monospace, "SF Mono", SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 0.88em; }
 .hash { white-space: nowrap; } .code { overflow-wrap: anywhere; }
-.wide { min-width: 190px; } .quiet { color: var(--soft); } .strong { font-weight: 600; }
+.when { white-space: nowrap; } .days td { padding-block: 3.5px; } .quiet { color: var(--soft); } .strong { font-weight: 600; }
 .pill { display: inline-block; font-size: 12.5px; line-height: 1.5; padding: 0 8px; border-radius: 9px; border: 1px solid currentColor;
   white-space: nowrap; }
 .flagged { color: var(--flagged); } .refused { color: var(--refused); } .missing { color: var(--missing); }
   .ok { color: var(--mainland); }
 .high { color: var(--refused); } .medium { color: var(--flagged); } .low { color: var(--mainland); }
-.legend { display: flex; flex-wrap: wrap; gap: 4px 22px; margin: 6px 0 0; padding: 0; list-style: none; font-size: 13.5px;
+.legend { display: flex; flex-wrap: wrap; gap: 4px 22px; margin: 10px 0 0; padding: 0; list-style: none; font-size: 13.5px;
   color: var(--soft); }
 .legend i { display: inline-block; width: 22px; height: 10px; margin-right: 7px; vertical-align: baseline; }
 .legend .k-line { height: 0; border-top: 2px solid var(--ink); vertical-align: 4px; } .legend .k-area { background: var(--energy); }
