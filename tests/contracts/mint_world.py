@@ -98,10 +98,12 @@ class World:
     evm: Evm = field(default_factory=lambda: Evm(NOW))
     signers: tuple[str, ...] = ("signer a", "signer b", "signer c")
     threshold: int = 2
+    real_light_client: Contract | None = None
+    """In place of the double; its ledger's chain id must be `LEDGER`."""
 
     def __post_init__(self) -> None:
         evm, admin = self.evm, address("admin")
-        self.light_client = evm.deploy("LightClientDouble", LEDGER)
+        self.light_client = self.real_light_client or evm.deploy("LightClientDouble", LEDGER)
         self.credentials = evm.deploy("CredentialRegistry", admin)
         self.feed = evm.deploy("TelemetryFeed", admin, MAX_AGE)
         self.controller = evm.deploy(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -46,7 +47,9 @@ class AnvilEvm(Evm):
 
 
 @pytest.mark.anvil
-def test_mint_within_its_gas_goal(anvil: Web3, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mint_within_its_gas_goal(
+    anvil: Web3, capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]
+) -> None:
     evm = AnvilEvm(anvil)
     now_ms = evm.timestamp * 1000
     world = World(evm=evm)
@@ -90,5 +93,6 @@ def test_mint_within_its_gas_goal(anvil: Web3, capsys: pytest.CaptureFixture[str
     with capsys.disabled():
         sys.stdout.write("\n" + "\n".join(f"  {name:28s}{gas:>9,d} gas" for name, gas in table.items()))
     for name, gas in table.items():
+        record_property(name, gas)
         if name.startswith("mint"):
             assert gas <= MINT_LIMIT, (name, gas)
