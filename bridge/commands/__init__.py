@@ -1,0 +1,1 @@
+"""Commands of `lianqiao`: options in, calls of the packages below, words out."""
