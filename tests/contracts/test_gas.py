@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ class Chain:
 
 
 @pytest.mark.anvil
-def test_gas(anvil: Web3, capsys: pytest.CaptureFixture[str]) -> None:
+def test_gas(anvil: Web3, capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]) -> None:
     chain = Chain(anvil)
     registry = chain.deploy("SM2KeyRegistry")
     verifier = chain.deploy("SM2QuorumVerifier")
@@ -79,5 +80,7 @@ def test_gas(anvil: Web3, capsys: pytest.CaptureFixture[str]) -> None:
             chain.send(client.functions.reportEquivocation(*evidence), f"reportEquivocation, {quorum} of {size}")
     with capsys.disabled():
         sys.stdout.write("\n" + "".join(f"{label:32} {gas:>10,}\n" for label, gas in chain.costs.items()))
+    for label, gas in chain.costs.items():
+        record_property(label, gas)
     for (quorum, size), goal in GOALS.items():
         assert chain.costs[f"update, {quorum} of {size}"] <= goal
