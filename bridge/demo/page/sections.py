@@ -141,7 +141,8 @@ def details(rows: Sequence[tuple[str, str]]) -> str:
 
 def _bar(value: int, most: int) -> str:
     width = 100 * value / most if most else 0
-    return element("div", "", class_="bar", style=f"width:{width:.1f}%", aria_hidden="true")
+    bar = element("div", "", class_="bar", style=f"width:{width:.1f}%")
+    return element("div", bar, class_="track", aria_hidden="true")
 
 
 def _code(value: str) -> str:

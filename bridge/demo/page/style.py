@@ -45,7 +45,8 @@ th:last-child, td:last-child { padding-right: 0; } .n { text-align: right; white
 tr.total td { font-weight: 600; border-bottom: 0; } tbody.group tr:not(:last-child) td:not([rowspan]) { border-bottom-style: dotted; }
 code, .hash { font-family: ui-monospace, "SF Mono", SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 0.88em; }
 .hash { white-space: nowrap; } .code { overflow-wrap: anywhere; }
-.when { white-space: nowrap; } .days td { padding-block: 3.5px; } .quiet { color: var(--soft); } .strong { font-weight: 600; }
+.when { white-space: nowrap; } .days td { padding-block: 3.5px; white-space: nowrap; }
+.quiet { color: var(--soft); } .strong { font-weight: 600; }
 .pill { display: inline-block; font-size: 12.5px; line-height: 1.5; padding: 0 8px; border-radius: 9px; border: 1px solid currentColor;
   white-space: nowrap; }
 .flagged { color: var(--flagged); } .refused { color: var(--refused); } .missing { color: var(--missing); }
@@ -59,7 +60,7 @@ code, .hash { font-family: ui-monospace, "SF Mono", SFMono-Regular, Menlo, Conso
 .legend .k-flag { background: var(--flagged); height: 7px; } .legend .k-miss { background: var(--missing); height: 7px; }
 .legend .k-stop { width: auto; height: auto; color: var(--refused); font-style: normal; font-weight: 700; }
 .bar { height: 13px; min-width: 2px; background: var(--mainland); border-radius: 1px; } .gas .bar { background: var(--hong-kong); }
-td.track { width: 46%; vertical-align: middle; }
+.track { width: 100%; min-width: 330px; padding: 5px 0 0; }
 details { margin: 12px 0 0; } summary { cursor: pointer; font-size: 14px; color: var(--soft); } summary:hover { color: var(--ink); }
 details .scroll { max-height: 420px; overflow-y: auto; } details table { font-size: 13px; } details td { padding-block: 3px; }
 ol.walk { list-style: none; margin: 22px 0 0; padding: 0; counter-reset: step; }
@@ -87,5 +88,8 @@ footer { margin-top: 72px; padding-block: 20px 48px; font-size: 13.5px; color: v
   nav { display: none; } details:not([open]) { display: none; } section { margin-top: 32px; }
   figure, tr, ol.walk > li, h3 { break-inside: avoid; }
   h2, h3 { break-after: avoid; } .scroll, .picture { overflow: visible; } .picture svg, .tree svg { min-width: 0; }
+  .track { min-width: 200px; }
+  .facts { grid-template-columns: repeat(auto-fit, minmax(108px, 1fr)); } .facts dd { font-size: 26px; } .facts dd.long { font-size: 18px; }
+  td code { overflow-wrap: anywhere; } th, td { padding-right: 10px; }
   table { font-size: 9pt; } }
 """.strip()
