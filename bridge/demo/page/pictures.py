@@ -129,7 +129,9 @@ def merkle(picture: MerklePicture) -> str:
                 "path", d=f"M{other} {y}V{y - 20}H{middle}", stroke="var(--soft)", stroke_width="1.2", fill="none"
             )
         )
-        parts.append(_node(other, y, f"sibling, {side}", sibling, "var(--soft)", "var(--card)"))
+        parts.append(
+            _node(other, y, f"sibling, {side}", "0x" + sibling.removeprefix("0x"), "var(--soft)", "var(--card)")
+        )
     for level, value in enumerate(nodes):
         name = "node, computed"
         if level == depth:

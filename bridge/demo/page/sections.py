@@ -124,7 +124,7 @@ def refusals(rows: Sequence[RefusalRow]) -> str:
         )
         for r in rows
     )
-    return table(("What was tried", "Refused by", "Code", "Reason given"), body)
+    return element("div", table(("What was tried", "Refused by", "Code", "Reason given"), body), class_="refusals")
 
 
 def limits(rows: Sequence[str]) -> str:

@@ -46,6 +46,8 @@ tr.total td { font-weight: 600; border-bottom: 0; } tbody.group tr:not(:last-chi
 code, .hash { font-family: ui-monospace, "SF Mono", SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 0.88em; }
 .hash { white-space: nowrap; } .code { overflow-wrap: anywhere; }
 .when { white-space: nowrap; } .days td { padding-block: 3.5px; white-space: nowrap; }
+.refusals table { table-layout: fixed; min-width: 640px; } .refusals td { overflow-wrap: anywhere; }
+.refusals th:nth-child(1) { width: 25%; } .refusals th:nth-child(2) { width: 17%; } .refusals th:nth-child(3) { width: 24%; }
 .quiet { color: var(--soft); } .strong { font-weight: 600; }
 .pill { display: inline-block; font-size: 12.5px; line-height: 1.5; padding: 0 8px; border-radius: 9px; border: 1px solid currentColor;
   white-space: nowrap; }
@@ -88,7 +90,7 @@ footer { margin-top: 72px; padding-block: 20px 48px; font-size: 13.5px; color: v
   nav { display: none; } details:not([open]) { display: none; } section { margin-top: 32px; }
   figure, tr, ol.walk > li, h3 { break-inside: avoid; }
   h2, h3 { break-after: avoid; } .scroll, .picture { overflow: visible; } .picture svg, .tree svg { min-width: 0; }
-  .track { min-width: 200px; }
+  .track { min-width: 200px; } .refusals table { min-width: 0; }
   .facts { grid-template-columns: repeat(auto-fit, minmax(108px, 1fr)); } .facts dd { font-size: 26px; } .facts dd.long { font-size: 18px; }
   td code { overflow-wrap: anywhere; } th, td { padding-right: 10px; }
   table { font-size: 9pt; } }

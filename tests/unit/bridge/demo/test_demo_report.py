@@ -126,6 +126,13 @@ def test_hostile_text_is_escaped_wherever_it_stands(report: DemoReport) -> None:
     assert "script" not in outline(page).tags
 
 
+def test_a_long_unbroken_reason_cannot_widen_the_page(report: DemoReport) -> None:
+    page = render(replace(report, refusals=(replace(report.refusals[0], message="\\x00" * 400),)))
+    assert '<div class="refusals">' in page
+    assert ".refusals table { table-layout: fixed" in page
+    assert ".refusals td { overflow-wrap: anywhere" in page
+
+
 def test_sections_with_nothing_to_say_are_left_out(report: DemoReport) -> None:
     bare = replace(
         report,
