@@ -8,7 +8,7 @@ import pytest
 
 from lianqiao_base.errors import Fatal
 from mainland_chain.light.errors import Equivocation, VerificationError
-from mainland_chain.light.trust import TrustedState, encode_evidence
+from mainland_chain.light.trust import TrustedState, decode_evidence, encode_evidence
 from mainland_chain.light.types import Rotation
 from tests.unit.mainland_chain.light.simulated_ledger import SimulatedLedger
 
@@ -143,3 +143,13 @@ def test_merge_keeps_the_further_state_and_finds_forks(ledger: SimulatedLedger) 
     with pytest.raises(VerificationError) as caught:
         left.merge(later)
     assert caught.value.code == "FORKED_SETS"
+
+
+def test_evidence_round_trips_and_is_read_strictly(ledger: SimulatedLedger) -> None:
+    certified = ledger.checkpoint()
+    data = encode_evidence(certified)
+    assert decode_evidence(data) == certified
+    for bad in (b"", data[:-1], data + b"\0", data[:263]):
+        with pytest.raises(VerificationError) as caught:
+            decode_evidence(bad)
+        assert caught.value.code == "BAD_EVIDENCE"
