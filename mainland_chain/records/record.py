@@ -200,22 +200,32 @@ class _Reader:
     def number(self, n: int) -> int:
         return int.from_bytes(self.take(n), "big")
 
+    def text(self, n: int) -> str:
+        """Text after its length of `n` bytes."""
+        try:
+            return self.take(self.number(n)).decode()
+        except UnicodeDecodeError as error:
+            raise Rejected("BAD_RECORD", "a stored name is not UTF-8") from error
+
 
 def decode_record(data: bytes) -> Record:
     """Inverse of `Record.encoded`. Raises `Rejected("BAD_RECORD")`."""
     reader = _Reader(data)
     if reader.take(1) != b"\x01":
         raise Rejected("BAD_RECORD", "unknown record version")
-    kind = reader.take(reader.number(1)).decode()
+    kind = reader.text(1)
     seed = reader.take(32)
     fields: list[PlainField | SealedField] = []
     for _ in range(reader.number(4)):
-        name = reader.take(reader.number(2)).decode()
-        if reader.take(1) == b"\x01":
-            leaf = reader.take(32)
-            fields.append(SealedField(name, leaf, reader.take(reader.number(4))))
-        else:
-            fields.append(PlainField(name, reader.take(reader.number(4))))
+        name = reader.text(2)
+        match reader.number(1):
+            case 0:
+                fields.append(PlainField(name, reader.take(reader.number(4))))
+            case 1:
+                leaf = reader.take(32)
+                fields.append(SealedField(name, leaf, reader.take(reader.number(4))))
+            case other:
+                raise Rejected("BAD_RECORD", f"{other} is no kind of field", subject=name)
     if reader.at != len(data):
         raise Rejected("BAD_RECORD", "bytes follow the record")
     return Record(kind, seed, tuple(fields))
