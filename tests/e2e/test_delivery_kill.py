@@ -14,11 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from bridge.bundle.build import build_bundle
+from bridge.bundle.report import ONLINE_TITLE, verify_bytes
 from bridge.delivery.executor import CRASH_POINTS
 from bridge.delivery.node import SUBMIT_CRASH_POINTS
 from bridge.delivery.wire import encode_order, encode_packet
 from hk_l2 import keys, network
 from hk_l2.evm import EvmClient, connect
+from lianqiao_base import canonical
 from lianqiao_base.errors import LianqiaoError
 from tests.integration.delivery.delivery_world import IDENTITY_BYTES, ISSUER, RECIPIENT, World
 
@@ -101,3 +104,27 @@ def test_killed_at_every_boundary_every_order_is_minted_once(anvil: EvmClient, t
     assert len(proven) == len(POINTS) + 1
     # Three updates at first, one with every further interval; a proof each; a mint each: nothing was sent twice.
     assert anvil.transaction_count(world.relayer.address) == 3 + 3 + 3 * len(POINTS)
+
+
+def test_a_bundle_from_a_json_rpc_node_verifies_with_that_node(anvil: EvmClient, tmp_path: Path) -> None:
+    world = World(anvil, network.load("anvil"), keys.from_private_key(ANVIL_KEY), tmp_path)
+    node = world.node()
+    for index in (world.ledger.asset(), world.ledger.telemetry()):
+        node.submit_packet(world.ledger.packet(index))
+    node.submit_packet(world.ledger.packet(world.ledger.lock(bytes.fromhex(ISSUER.address[2:]))))
+    node.run_until_idle()
+    world.register_token()
+    order = world.order(units=2)
+    node.submit_order(order, IDENTITY_BYTES)
+    node.run_until_idle()
+    bundle = build_bundle(node, anvil, order.order_id)
+    url = str(anvil.web3.provider.endpoint_uri)  # type: ignore[attr-defined]
+    report = verify_bytes(bundle, genesis_hash=world.ledger.chain_id, l2_url=url)
+    assert report.ok, report.lines()
+    assert report.results[-1].title == ONLINE_TITLE
+    assert "node's chain" in report.results[-1].detail
+    document = canonical.loads_strict(bundle)
+    document["l2"]["informative"]["clearance_threshold"] = 1  # type: ignore[index,call-overload]
+    lied = verify_bytes(canonical.dumps(document), l2_url=url)
+    assert not lied.ok
+    assert "OTHER_THRESHOLD" in lied.lines()[-2]
