@@ -9,6 +9,8 @@ import click
 
 from bridge.commands.demo import demo
 from bridge.commands.group import TypedErrorGroup
+from bridge.commands.keys import keys
+from bridge.commands.ledger import ledger
 from bridge.commands.verify import verify
 
 
@@ -34,7 +36,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (demo, verify):
+for command in (demo, verify, keys, ledger):
     cli.add_command(command)
 
 

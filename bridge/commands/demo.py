@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
 import tempfile
 import time
@@ -80,8 +79,6 @@ def demo(output: Path, l2_url: str, keep: bool) -> None:
 
 
 def _run(work: Path, output: Path, l2_url: str, listener: Listener) -> DemoSummary:
-    # gRPC reads this when it is first imported, which is here.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     listener("begin", "Load the programs")
     from bridge.demo.results import write_outputs
     from bridge.demo.run import run_demo

@@ -23,6 +23,12 @@ class TypedErrorGroup(click.Group):
             ctx.exit(exit_code(error))
         except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
             raise
+        except OSError as error:
+            if ctx.params.get("debug"):
+                raise
+            subject = str(error.filename or "")
+            print_error(Fatal("SYSTEM", error.strerror or type(error).__name__, subject=subject, hint="check the path"))
+            ctx.exit(INTERNAL_EXIT)
         except Exception as error:
             if ctx.params.get("debug"):
                 raise

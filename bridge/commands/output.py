@@ -1,4 +1,4 @@
-"""What all commands share: the terminal, one-line errors, exit codes, JSON, and options that read hex and secrets."""
+"""What all commands share: the terminal, one-line errors, exit codes, JSON, and options in hex."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from lianqiao_base.errors import Fatal, LianqiaoError, Rejected, Retryable
-from mainland_chain.config import PASSPHRASE_FILE_VARIABLE, read_passphrase
 
 REJECTED_EXIT, RETRYABLE_EXIT, INTERNAL_EXIT = 1, 3, 4
 PLAIN_WIDTH = 120
@@ -105,26 +104,6 @@ class HexParam(click.ParamType[bytes]):
             wanted = f"{self._size}" if self._least == self._size else f"{self._least} to {self._size}"
             self.fail(f"{printable(str(value))[:80]!r} is not {wanted} bytes in hex", param, ctx)
         return data
-
-
-def passphrase(*, confirm: bool = False, fallback: Path | None = None) -> str:
-    """From the file that LIANQIAO_PASSPHRASE_FILE names, else from `fallback`, else asked for without showing it.
-
-    Raises `Fatal("PASSPHRASE_FILE")`, and `Rejected("PASSPHRASE_NEEDED")` where nobody can be asked.
-    """
-    named = os.environ.get(PASSPHRASE_FILE_VARIABLE)
-    if named:
-        return read_passphrase(Path(named))
-    if fallback is not None and fallback.exists():
-        return read_passphrase(fallback)
-    if not sys.stdin.isatty():
-        raise Rejected(
-            "PASSPHRASE_NEEDED",
-            "no passphrase, and nobody to ask",
-            hint=f"set {PASSPHRASE_FILE_VARIABLE} to a file that only you may read (chmod 600)",
-        )
-    answer: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
-    return answer
 
 
 def read_file(path: Path, what: str) -> bytes:
