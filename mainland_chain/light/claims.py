@@ -130,9 +130,15 @@ def encode_claim(claim: Claim) -> bytes:
     if claim.envelope.claim_type != CLAIM_TYPES[type(claim)]:
         raise _bad("the envelope's claim type is not that of the struct")
     _check_fields(claim.fields)
+    # eth_abi pads a bytes32 that is too short; ours are hashes, and a short one is a mistake.
+    for part in (claim, claim.envelope):
+        for f in fields(part):
+            value = getattr(part, f.name)
+            if isinstance(value, bytes) and len(value) != (20 if f.name == "issuer" else 32):
+                raise _bad(f"{f.name} has {len(value)} bytes")
     try:
         return encode([ABI_TYPES[type(claim)]], [tuple(_to_abi(getattr(claim, f.name)) for f in fields(claim))])
-    except EncodingError as error:
+    except (EncodingError, UnicodeEncodeError) as error:
         raise _bad(str(error)) from error
 
 
