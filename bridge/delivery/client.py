@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -51,11 +52,18 @@ class Traced:
 class DeliveryClient:
     """One connection over mutual TLS. Use as an async context manager. Raises typed errors; every call may be repeated."""
 
-    def __init__(self, target: str, tls: TlsFiles, *, timeout_s: float = 30.0) -> None:
-        """`target` is host:port."""
+    def __init__(
+        self,
+        target: str,
+        tls: TlsFiles,
+        *,
+        timeout_s: float = 30.0,
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+    ) -> None:
+        """`target` is host:port. Interceptors see every call, e.g. to count or to record it."""
         self._target = target
         self._timeout = timeout_s
-        self._channel = grpc.aio.secure_channel(target, client_credentials(tls))
+        self._channel = grpc.aio.secure_channel(target, client_credentials(tls), interceptors=list(interceptors))
         self._stub: Any = DeliveryServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.demo.data import DeviceSeries, batches
@@ -227,9 +227,3 @@ def time_shift(series: DeviceSeries) -> int:
     """Whole days that move the measured series to just before now, so that times of day stay as measured."""
     last = max(r.time_ms for r in series.rows if r.reading is not None)
     return (clock_ms() - last) // DAY_MS * DAY_MS
-
-
-def leaking(policy: ExportPolicy) -> ExportPolicy:
-    """The same policy, made to leak: the plant's name would leave as it is. For the test that shows the leak scan works."""
-    rules = [*policy.rules, FieldRule("asset", "plant_name", Transform.KEEP, 0)]
-    return replace(policy, rules=tuple(sorted(rules, key=lambda r: (r.record_type, r.field))))

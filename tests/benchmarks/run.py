@@ -1,4 +1,4 @@
-"""`make bench`: every figure with its baseline from the same run, as a table and in bench-output/main.json. Nothing here passes or fails."""
+"""`make bench`: every figure with its baseline from the same run, as a table and in bench-output/main.json. None passes or fails."""
 
 from __future__ import annotations
 
