@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rlp  # type: ignore[import-untyped]
 
 from bridge.bundle import model, trie
 from bridge.bundle.build import build_bundle, make_bundle
@@ -244,3 +245,72 @@ def test_trie_proofs_of_blocks_of_any_size(count: int) -> None:
         ):
             with pytest.raises(Rejected):
                 trie.verify(*bad)
+
+
+def with_packet(good: model.Bundle, world: World, position: int, index: int) -> model.Bundle:
+    packets = list(good.packets)
+    packets[position] = world.ledger.packet(index)
+    return dataclasses.replace(good, packets=tuple(packets))
+
+
+def test_certified_claims_that_do_not_belong(minted: Minted) -> None:
+    data, world, _ = minted
+    good = model.from_json(model.parse(data))
+    ledger = world.ledger
+    issuer = bytes.fromhex(ISSUER.address[2:])
+    assert failure(with_packet(good, world, 2, ledger.telemetry(asset_ref=sm3(b"other"))).to_bytes()) == CHECKS[3][0]
+    assert failure(with_packet(good, world, 1, ledger.lock(issuer, days=0)).to_bytes()) == CHECKS[3][0]
+    assert failure(with_packet(good, world, 0, ledger.asset(unit_count=499)).to_bytes()) == CHECKS[3][0]
+    assert failure(with_packet(good, world, 0, ledger.telemetry()).to_bytes()) == CHECKS[2][0]
+    assert failure(with_packet(good, world, 1, ledger.lock(bytes([3]) * 20)).to_bytes()) == CHECKS[4][0]
+
+
+def test_malformed_headers_are_failures_not_crashes(minted: Minted) -> None:
+    good = model.from_json(model.parse(minted[0]))
+    for header in (b"", b"\x80", b"\xc0", b"\xc1", rlp.encode([[b""]] * 20)):
+        lie = dataclasses.replace(good, l2=dataclasses.replace(good.l2, header=header))
+        assert failure(lie.to_bytes()) == CHECKS[2][0]
+
+
+def test_receipts_that_do_not_say_so(minted: Minted) -> None:
+    good = model.from_json(model.parse(minted[0]))
+    status, gas, bloom, logs = rlp.decode(good.l2.receipt[1:])
+    controller = bytes.fromhex(good.l2.controller[2:])
+    changed = [[a, t, bytes(len(d)) if a == controller else d] for a, t, d in logs]
+    receipts = [
+        b"\x02" + rlp.encode([b"", gas, bloom, logs]),
+        b"\x01" + rlp.encode([status, gas, bloom, logs]),
+        b"\x02" + rlp.encode([status, gas, bloom, []]),
+        b"\x02" + rlp.encode([status, gas, bloom, [*logs, *logs]]),
+        b"\x02" + rlp.encode([status, gas, bloom, changed]),
+        b"\x02" + rlp.encode([status, gas]),
+        b"\x02\xff",
+    ]
+    for receipt in receipts:
+        lie = dataclasses.replace(good, l2=dataclasses.replace(good.l2, receipt=receipt))
+        assert failure(lie.to_bytes()) == CHECKS[8][0]
+
+
+def test_transactions_that_do_something_else(minted: Minted) -> None:
+    good = model.from_json(model.parse(minted[0]))
+    fields = rlp.decode(good.l2.transaction[1:])
+    for position, value in ((0, b"\x01"), (5, bytes([1]) * 20), (7, b"")):
+        other = [*fields[:position], value, *fields[position + 1 :]]
+        lie = dataclasses.replace(good, l2=dataclasses.replace(good.l2, transaction=b"\x02" + rlp.encode(other)))
+        assert failure(lie.to_bytes()) == CHECKS[7][0]
+    for raw in (b"\x01" + good.l2.transaction[1:], b"\x02", b"\x02\xc0"):
+        lie = dataclasses.replace(good, l2=dataclasses.replace(good.l2, transaction=raw))
+        assert failure(lie.to_bytes()) == CHECKS[7][0]
+
+
+def test_a_decision_about_something_else_does_not_serve(minted: Minted) -> None:
+    data, world, _ = minted
+    good = model.from_json(model.parse(data))
+    decision = dataclasses.replace(good.decision, subject="order:" + "00" * 32)
+    clearance = dataclasses.replace(good.clearance.clearance, decision_hash=decision.decision_hash)
+    digest = clearance.digest(good.l2.chain_id, bytes.fromhex(good.l2.controller[2:]))
+    by_address = sorted(world.signers, key=lambda s: s.address)
+    signed = dataclasses.replace(
+        good.clearance, clearance=clearance, signatures=tuple(s.sign_digest(digest) for s in by_address)
+    )
+    assert failure(dataclasses.replace(good, decision=decision, clearance=signed).to_bytes()) == CHECKS[6][0]
