@@ -7,10 +7,13 @@ from importlib.metadata import version
 
 import click
 
+from bridge.commands.deliver import deliver
 from bridge.commands.demo import demo
 from bridge.commands.group import TypedErrorGroup
 from bridge.commands.keys import keys
+from bridge.commands.l2 import l2
 from bridge.commands.ledger import ledger
+from bridge.commands.trace import trace
 from bridge.commands.verify import verify
 
 
@@ -36,7 +39,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (demo, verify, keys, ledger):
+for command in (demo, verify, trace, keys, ledger, deliver, l2):
     cli.add_command(command)
 
 
