@@ -139,7 +139,7 @@ def encode_claim(claim: Claim) -> bytes:
     try:
         return encode([ABI_TYPES[type(claim)]], [tuple(_to_abi(getattr(claim, f.name)) for f in fields(claim))])
     except (EncodingError, UnicodeEncodeError) as error:
-        raise _bad(str(error)) from error
+        raise _bad("a value does not fit its ABI type") from error
 
 
 def decode_claim(data: bytes) -> Claim:
@@ -156,7 +156,7 @@ def decode_claim(data: bytes) -> Claim:
         raw[0] = ClaimEnvelope(*raw[0])
         raw[-1] = tuple(ExportedField(n, Transform(t), v) for n, t, v in raw[-1])
     except (DecodingError, ValueError, OverflowError, UnicodeDecodeError) as error:
-        raise _bad(str(error)) from error
+        raise _bad("not a well-formed ABI encoding of the struct") from error
     if kind is UnitLockClaim:
         raw[3] = bytes.fromhex(raw[3][2:])
     claim: Claim = kind(*raw)
