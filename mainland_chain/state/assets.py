@@ -31,12 +31,11 @@ def require_core(member: Member) -> None:
 
 
 def _text(name: str, value: str) -> str:
+    """That it is in normal form C, the record's encoding demands."""
     controls = any(unicodedata.category(c) in ("Cc", "Cf") for c in value)
-    if not value.strip() or len(value) > MAX_TEXT or unicodedata.normalize("NFC", value) != value or controls:
+    if not value.strip() or len(value) > MAX_TEXT or controls:
         raise TransactionRefused(
-            Refusal.BAD_VALUE,
-            f"text of 1 to {MAX_TEXT} characters in normal form C, without control characters, is needed",
-            subject=name,
+            Refusal.BAD_VALUE, f"text of 1 to {MAX_TEXT} characters without control characters is needed", subject=name
         )
     return value
 
