@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from bridge.delivery.client import Receipt
@@ -192,8 +193,11 @@ class Exporter:
         )
 
     async def packet(self, job: ExportJob) -> Packet:
-        """The packet of a logged job under the newest certified checkpoint."""
+        """The packet of a logged job under the newest certified checkpoint, with no more signatures than a quorum needs."""
         certified = await self._ledger.checkpoint()
+        validators = (await self._ledger.status()).validators
+        if validators.epoch == certified.checkpoint.epoch:
+            certified = replace(certified, certificate=certified.certificate.trimmed(validators.quorum))
         proof = await self._ledger.claim_proof(job.log_index, certified.checkpoint.log_size)
         claim = decode_claim(job.claim)
         kept = () if isinstance(claim, TelemetryClaim) else _kept(claim)

@@ -85,6 +85,11 @@ class QuorumCertificate:
     signatures: tuple[bytes, ...]
     """One 64-byte r‖s per set bit, in rising bit order."""
 
+    def trimmed(self, count: int) -> QuorumCertificate:
+        """The same certificate with only its first `count` signers: a quorum is enough, and the L2 pays per signature."""
+        signers = [i for i in range(self.bitmap.bit_length()) if self.bitmap >> i & 1][:count]
+        return QuorumCertificate(sum(1 << i for i in signers), self.signatures[: len(signers)])
+
 
 @dataclass(frozen=True, slots=True)
 class Validator:
