@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BUF := node_modules/@bufbuild/buf-linux-x64/bin/buf
 
 .PHONY: help demo test check lint types imports stubs contracts tests bench proto setup setup-dev clean
 
@@ -47,6 +48,8 @@ imports:
 
 stubs:
 	PYTHON=$(BIN)/python tools/generate_stubs.sh --check
+	@if [ -x $(BUF) ]; then $(BUF) lint && echo "protobuf lint: buf STANDARD and COMMENTS hold"; \
+	else echo "protobuf lint SKIPPED: npm @bufbuild/buf-linux-x64 is not installed"; fi
 
 contracts:
 	@if [ -d node_modules/solc ]; then $(BIN)/python -m hk_l2.build --check; \
