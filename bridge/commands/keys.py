@@ -29,6 +29,13 @@ def keys() -> None:
 
     The passphrase comes from the file that LIANQIAO_PASSPHRASE_FILE names (chmod 600), else from a file `passphrase`
     beside the keystore, else you are asked. Protect a backup of a keystore like the keys themselves.
+
+    \b
+    Examples:
+      lianqiao keys new dev-roof-1 --keystore my-ledger/members.keystore
+      lianqiao keys show --keystore my-ledger/members.keystore
+
+    Next: name the key in `lianqiao ledger submit`.
     """
 
 

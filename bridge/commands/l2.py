@@ -49,6 +49,10 @@ def l2() -> None:
 def profiles(as_json: bool) -> None:
     """List the network profiles: finality rule, gas token, and what could not be confirmed.
 
+    \b
+    Example:
+      lianqiao l2 profiles --json
+
     Next: name one in the [network] section of your configurations.
     """
     from hk_l2 import network
@@ -95,6 +99,7 @@ def deploy(config: Path, as_json: bool) -> None:
     from bridge.commands.deployment import DeployFile
     from hk_l2 import keys
     from hk_l2.deploy import Deployer
+    from hk_l2.errors import InsufficientFunds
     from hk_l2.evm import connect
     from hk_l2.manifest import Deployment
     from hk_l2.txsender import TxSender
@@ -107,10 +112,18 @@ def deploy(config: Path, as_json: bool) -> None:
     sender = TxSender(connect(found.network.url), account, profile.chain_id, profile.gas)
     done: list[Step] = []
     with _progress(done, quiet=as_json) as progress:
-        deployer = Deployer(sender, found.deploy_config(genesis), found.manifest, progress=progress)
-        deployer.run()
-        for token in found.tokens:
-            deployer.deploy_token(token.config())
+        try:
+            deployer = Deployer(sender, found.deploy_config(genesis), found.manifest, progress=progress)
+            deployer.run()
+            for token in found.tokens:
+                deployer.deploy_token(token.config())
+        except InsufficientFunds as error:
+            raise InsufficientFunds(
+                error.code,
+                "the deployer cannot pay",
+                subject=account.address,
+                hint="fund this account and run deploy again; it goes on from here",
+            ) from error
     deployment = Deployment.load(found.manifest)
     gas = sum(step.gas_used for step in done)
     if as_json:
@@ -282,4 +295,6 @@ def _print_status(deployment: Deployment, s: Snapshot, finality: str) -> None:
         for t in s.tokens
     ]
     verdict = "every token is backed by a lock" if s.solvent else "BROKEN: see above"
+    if not s.locks and not s.tokens:
+        verdict = "nothing is locked or minted yet"
     print_rows(out, "Solvency", [*locks, *tokens, ("verdict", verdict)])
