@@ -201,6 +201,16 @@ def test_values_that_fit_no_type() -> None:
         assert error.value.code == "BAD_CLAIM"
 
 
+def test_a_claim_has_a_largest_size() -> None:
+    def long(n: int) -> bytes:
+        return encode_claim(replace(ASSET, fields=(ExportedField("a", Transform.KEEP, "x" * n),)))
+
+    room = (MAX_CLAIM_BYTES - len(long(0))) // 32 * 32
+    assert len(long(room)) == MAX_CLAIM_BYTES
+    decode_claim(long(room))
+    refused(long(room + 1))
+
+
 def test_a_short_hash_is_not_padded() -> None:
     for claim in (replace(ASSET, profile=b"p" * 31), replace(ASSET, envelope=replace(ENVELOPE, chain_id=b"c"))):
         with pytest.raises(Rejected):
