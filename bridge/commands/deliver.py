@@ -9,7 +9,7 @@ import click
 
 from bridge.commands.connection import DEFAULT_HOME
 from bridge.commands.output import console, json_option, print_json, print_rows, read_file
-from lianqiao_base.errors import NotFound
+from lianqiao_base.errors import Fatal, NotFound
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -103,10 +103,21 @@ def serve_delivery(config: Path, log_format: str, log_level: str) -> None:
 
     Next: `lianqiao trace ID --config hong-kong/delivery.toml` for any packet or order.
     """
+    from sqlalchemy.exc import SQLAlchemyError
+
     from bridge.delivery.app import serve
     from bridge.delivery.config import DeliveryConfig
     from lianqiao_base import logs
 
     loaded = DeliveryConfig.load(config)
     logs.configure(log_level, "json" if log_format == "json" else "text")
-    asyncio.run(serve(loaded, ready=lambda port: click.echo(f"delivery serves port {port}")))
+    try:
+        asyncio.run(serve(loaded, ready=lambda port: click.echo(f"delivery serves port {port}")))
+    except (SQLAlchemyError, ModuleNotFoundError) as error:
+        # Its text may hold the URL's password.
+        raise Fatal(
+            "STORE_UNAVAILABLE",
+            f"a store cannot be used: {type(error).__name__}",
+            subject=str(config),
+            hint="check store_url and gate.store_url, and that the database's driver is installed",
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import click
@@ -24,8 +25,8 @@ class TypedErrorGroup(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
             raise
         except OSError as error:
-            if ctx.params.get("debug"):
-                raise
+            if ctx.params.get("debug") or error.errno == errno.EPIPE:
+                raise  # click ends quietly when nobody reads on
             subject = str(error.filename or "")
             print_error(Fatal("SYSTEM", error.strerror or type(error).__name__, subject=subject, hint="check the path"))
             ctx.exit(INTERNAL_EXIT)
