@@ -100,6 +100,8 @@ class World:
     threshold: int = 2
     real_light_client: Contract | None = None
     """In place of the double; its ledger's chain id must be `LEDGER`."""
+    caller: Contract | None = None
+    """A contract that passes calls on, where a test needs one."""
 
     def __post_init__(self) -> None:
         evm, admin = self.evm, address("admin")

@@ -56,3 +56,16 @@ contract TokenDouble {
         assetRef = assetRef_;
     }
 }
+
+/// @title Passes calls on, for tests of what only a certain contract may call.
+contract CallerDouble {
+    function execute(address target, bytes calldata data) external returns (bytes memory) {
+        (bool success, bytes memory result) = target.call(data);
+        if (!success) {
+            assembly ("memory-safe") {
+                revert(add(result, 32), mload(result))
+            }
+        }
+        return result;
+    }
+}

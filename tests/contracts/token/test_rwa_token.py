@@ -387,3 +387,56 @@ def test_can_transfer_foretells_transfer(
     else:
         with pytest.raises(Exception, match=r"ERC7943|EnforcedPause|ERC20InsufficientBalance"):
             world.token.transact("transfer", recipient, amount, sender=ALICE)
+
+
+# ------------------------------------------------------------------------------------------------ in the controller's name
+
+
+@pytest.fixture
+def own(world: World) -> World:
+    """A world whose token is controlled by a contract that passes calls on."""
+    world.caller = world.evm.deploy("CallerDouble")
+    world.rules = world.evm.deploy("TransferCompliance", world.credentials.address, ADMIN)
+    world.token = world.deploy_token(ASSET, world.rules, world.caller.address)
+    world.admit("alice")
+    world.admit("bob")
+    return world
+
+
+def as_controller(world: World, function: str, *arguments: Any) -> None:
+    world.caller.transact("execute", world.token.address, world.token.encode(function, *arguments))
+
+
+def test_batches_of_the_controller(own: World) -> None:
+    as_controller(own, "batchMint", [ALICE, BOB], [10, 20])
+    as_controller(own, "batchBurn", [ALICE, BOB], [1, 2])
+    assert (own.token.balanceOf(ALICE), own.token.balanceOf(BOB), own.token.totalSupply()) == (9, 18, 27)
+    for function in ("batchMint", "batchBurn"):
+        for lists in (([ALICE], []), ([ALICE], [1, 1])):
+            with reverts("BatchLengthMismatch"):
+                as_controller(own, function, *lists)
+
+
+def test_the_controller_cannot_burn_what_is_frozen(own: World) -> None:
+    as_controller(own, "mint", ALICE, 10)
+    own.token.transact("grantRole", keccak(b"FREEZER_ROLE"), FREEZER, sender=ADMIN)
+    own.token.transact("setFrozenTokens", ALICE, 8, sender=FREEZER)
+    with reverts("ERC7943InsufficientUnfrozenBalance", ALICE, 3, 2):
+        as_controller(own, "burn", ALICE, 3)
+
+
+def test_the_offering_rules_bind_mints_and_transfers(own: World) -> None:
+    as_controller(own, "mint", ALICE, 10)
+    own.rules.transact("unbindToken", own.token.address, sender=ADMIN)
+    with reverts("ERC7943CannotTransfer", ALICE, BOB, 1):
+        own.token.transact("transfer", BOB, 1, sender=ALICE)
+    with reverts("ERC7943CannotTransfer", ZERO, ALICE, 1):
+        as_controller(own, "mint", ALICE, 1)
+    assert not own.token.canTransfer(ALICE, BOB, 1)
+
+
+def test_hooks_answer_the_bound_token(own: World) -> None:
+    own.rules.transact("unbindToken", own.token.address, sender=ADMIN)
+    own.rules.transact("bindToken", own.caller.address, sender=ADMIN)
+    for function, arguments in (("transferred", (ALICE, BOB, 1)), ("created", (BOB, 1)), ("destroyed", (BOB, 1))):
+        own.caller.transact("execute", own.rules.address, own.rules.encode(function, *arguments))
