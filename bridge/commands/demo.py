@@ -7,13 +7,15 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.console import RenderableType
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 from rich.text import Text
 
 from bridge.commands.output import console, live, print_rows, printable
@@ -157,30 +159,41 @@ def _plain_display(say: Callable[[Text], None]) -> Iterator[Listener]:
         raise
 
 
+class _StageTable(Progress):
+    """A line per stage, and below them what happens just now."""
+
+    now = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        if self.now:
+            yield Text(f"  {self.now}", style="dim", no_wrap=True, overflow="ellipsis")
+
+
 @contextmanager
 def _live_display() -> Iterator[Listener]:
-    """A line per stage with a spinner, the time and the latest detail."""
+    """Stages with a spinner and the time each takes."""
     columns = (
-        SpinnerColumn(finished_text="[green]✓[/green]"),
-        TextColumn("{task.description}", markup=False),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[detail]}", style="dim", markup=False),
+        SpinnerColumn(finished_text="[green]✓[/green]", table_column=Column(min_width=1)),
+        TimeElapsedColumn(table_column=Column(min_width=7)),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
-    with Progress(*columns, console=console()) as progress:
+    with _StageTable(*columns, console=console()) as table:
         running: list[TaskID] = []
 
         def listen(event: str, text: str) -> None:
             if event == "begin":
-                running.append(progress.add_task(printable(text), total=1, detail=""))
+                running.append(table.add_task(printable(text), total=1))
             elif event == "end":
-                progress.update(running.pop(), completed=1)
-            elif running:
-                progress.update(running[-1], detail=printable(text))
+                table.now = ""
+                table.update(running.pop(), completed=1)
+            else:
+                table.now = printable(text)
 
         try:
             yield listen
         except BaseException:
             for task in running:
-                progress.update(task, detail="failed")
-                progress.stop_task(task)
+                table.stop_task(task)
+                table.update(task, description=f"failed: {table.tasks[task].description}")
             raise
