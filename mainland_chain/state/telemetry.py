@@ -85,8 +85,9 @@ def _check(reading: Reading, device: Device, cursor: DeviceCursor | None, now_ms
         raise _refuse(
             Refusal.POWER_OUTSIDE_NAMEPLATE, f"{reading.power_w} W on a nameplate of {rated} W", name, reading
         )
-    # Wh * 3.6e6 ms/h against W * ms; a reading covers at most the time since the last one.
-    covered = device.interval_ms if cursor is None else max(device.interval_ms, reading.time_ms - cursor.time_ms)
+    # Wh * 3.6e6 ms/h against W * ms; a reading covers at most the time since the last one, be that shorter than the interval:
+    # else a device that reports more often than it declared could count each interval many times.
+    covered = device.interval_ms if cursor is None else reading.time_ms - cursor.time_ms
     if not 0 <= reading.energy_wh * 3_600_000 * 100 <= rated * covered * OVERLOAD_PERCENT:
         raise _refuse(
             Refusal.ENERGY_OUTSIDE_NAMEPLATE,

@@ -771,7 +771,7 @@ def test_limits_themselves_are_allowed(busy: Busy) -> None:
     last = world.readings(1, first=8)[0].time_ms
     world.ok(world.telemetry([Reading(9, last + QUARTER, 120_000, 480_000, 0, 0)]))
     world.ok(world.telemetry([Reading(10, last + 2 * QUARTER, 0, -20_000, 0, 0)]))
-    world.ok(world.telemetry([Reading(11, last + 2 * QUARTER + 1, 120_000, 0, 0, 0)]))
+    world.ok(world.telemetry([Reading(11, last + 2 * QUARTER + 30_000, 4_000, 0, 0, 0)]))
     world.ok(world.telemetry([Reading(2**53 - 1, world.now_ms + 200 + 120_000, 0, 0, 0, 0)]))
     world.ok(world.asset(asset_id="x" * 64, capacity_w=10**11, unit_count=10**12, legal_owner="x" * 200))
     world.ok(
@@ -800,6 +800,16 @@ def test_a_reading_may_cover_a_gap_and_is_flagged(busy: Busy) -> None:
     assert world.ok(world.telemetry([late])).flagged == ((9, ("GAP",)),)
     other = busy.fork()
     assert_refused(other, other.telemetry([late._replace(energy_wh=240_001)]), R.ENERGY_OUTSIDE_NAMEPLATE)
+
+
+def test_more_readings_than_the_interval_allows_do_not_count_its_energy_again(busy: Busy) -> None:
+    """A device may report earlier than it declared, but then of the time that has passed and no more."""
+    world = busy.fork()
+    half_minute = _next(world)._replace(time_ms=_next(world).time_ms - QUARTER + 30_000, energy_wh=4_000)
+    assert_refused(world, world.telemetry([half_minute._replace(energy_wh=4_001)]), R.ENERGY_OUTSIDE_NAMEPLATE)
+    full = [half_minute._replace(sequence=9 + i, time_ms=half_minute.time_ms + i, energy_wh=120_000) for i in range(9)]
+    assert_refused(world, world.telemetry(full), R.ENERGY_OUTSIDE_NAMEPLATE)
+    world.ok(world.telemetry([half_minute]))
 
 
 def test_no_amount_of_energy_halts_the_ledger(busy: Busy) -> None:
