@@ -169,6 +169,15 @@ def _telemetry(overlay: Overlay, request: RequestExport, context: ClaimContext, 
                 batch.device_id,
                 "export intervals in order, each once",
             )
+        if batch.interval_end_ms > context.time_ms:
+            # Device clocks may run ahead. No verifier accepts a claim about time to come, and its energy would be missing from the
+            # cumulative sum of every later one.
+            raise _refuse(
+                Refusal.TIME_IN_FUTURE,
+                f"a batch ends at {batch.interval_end_ms}, after this block",
+                batch.device_id,
+                "ask again when that time has come",
+            )
         ends[batch.device_id] = batch.interval_end_ms
     claim = telemetry_claim(
         context,

@@ -282,6 +282,21 @@ def test_devices_of_one_plant_are_summed_and_time_is_counted_once_per_device(bus
         assert world.run(world.export(world.decision("TelemetryClaim", *ids))).code == "INTERVAL_NOT_NEXT"
 
 
+def test_time_to_come_is_not_exported(busy: Busy) -> None:
+    """No verifier takes such a claim, and every later one would miss its energy: the asset could never be proven fresh again."""
+    world = busy.fork()
+    ahead = Reading(9, world.now_ms + 120_000, 100, 400, 5, 0)
+    record = world.ok(world.telemetry([ahead])).record_id
+    decision = world.decision("TelemetryClaim", record)
+    assert world.run(world.export(decision)).code == "TIME_IN_FUTURE"
+    world.now_ms = ahead.time_ms - 201
+    assert world.run(world.export(decision)).code == "TIME_IN_FUTURE"
+    world.now_ms = ahead.time_ms - 200
+    claim = claim_of(world.block(world.export(decision)))
+    assert isinstance(claim, TelemetryClaim)
+    assert claim.interval_end_ms == claim.envelope.time_ms == ahead.time_ms
+
+
 def test_overlapping_batches_of_one_device_cannot_be_made(busy: Busy) -> None:
     """Two claims in one block: the second sees what the first did."""
     world = busy.fork()
