@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -12,6 +13,9 @@ from lianqiao_base.errors import Rejected
 
 Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
 MAX_SAFE_INTEGER = 2**53 - 1
+MAX_DEPTH = 64
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_BRACKETS = bytes(b for b in range(256) if b not in b"[]{}")
 
 
 def _check(value: object, path: str) -> None:
@@ -44,8 +48,23 @@ def dumps(value: Json) -> bytes:
     return rfc8785.dumps(value)
 
 
+def _depth(data: bytes) -> int:
+    """Deepest nesting of arrays and objects; strings are blanked first, so that brackets inside them do not count."""
+    deepest = depth = 0
+    for bracket in _STRING.sub(b"", data).translate(None, _NOT_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
 def loads_strict(data: bytes) -> Json:
-    """Parse, and refuse bytes that are not themselves canonical (duplicate keys, spaces, other number forms)."""
+    """Parse, and refuse bytes that are not themselves canonical (duplicate keys, spaces, other number forms).
+
+    The nesting is bounded before the parser sees the bytes: libraries that raise Python's recursion limit would otherwise let a
+    deeply nested document overflow the C stack.
+    """
+    if _depth(data) > MAX_DEPTH:
+        raise Rejected("NOT_CANONICAL", f"nested deeper than {MAX_DEPTH} levels")
     try:
         value = cast("Json", json.loads(data))
         again = dumps(value)
