@@ -1,4 +1,4 @@
-"""The ledger application: one class behind every engine (DESIGN §6). It is told about transactions and blocks and decides; it never
+"""The ledger application: one class behind every engine (docs/architecture.md). It is told about transactions and blocks and decides; it never
 asks the clock, and it writes only in `commit`.
 
 Per block: `prepare` (proposer), `process`, `finalize`, `commit`; then, for the block just committed, `extend_vote`, `verify_vote` and
@@ -203,7 +203,8 @@ class Application:
         checks = required_signatures(tx, self.chain_id, reader)
         # What was verified is fixed by the raw bytes, the keys and the purposes (the tags that begin the messages); a registration
         # that differs between pending and committed state asks again.
-        key = (sm3(tx.raw), tuple((c.public_key, c.message[:TAG_BYTES]) for c in checks))
+        # Hashed, for there may be a thousand of them.
+        key = sm3(tx.raw) + sm3(b"".join([c.public_key + c.message[:TAG_BYTES] for c in checks]))
         if self._verified.get(key) is None:
             verify_signatures(checks)
             self._verified.put(key, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -145,6 +146,21 @@ def test_a_signature_is_verified_under_the_key_of_the_state_at_its_place() -> No
     world.app.check(pending.raw, NOW + 9000)
     world.app.check(telemetry.raw, NOW + 9000)
     assert [r.code for r in world.block(executed, telemetry).results] == ["OK", "BAD_DEVICE_SIGNATURE"]
+
+
+def test_remembering_a_thousand_signatures_takes_no_more_room_than_one() -> None:
+    world = World()
+    world.ok(world.asset())
+    world.ok(world.register_device(SigningMode.READING))
+    sizes = []
+    for count in (1, 200):
+        raw = world.telemetry(world.readings(count), SigningMode.READING).raw
+        world.app.parse(raw)
+        tracemalloc.start()
+        world.app.precheck(raw)
+        sizes.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+    assert sizes[1] < sizes[0] + 4_000
 
 
 class _SlowStore(MemoryStore):

@@ -28,6 +28,7 @@ from mainland_chain.state.transactions import (
 from mainland_chain.state.view import POLICY, asset_key, device_key, lock_key, member_key, nonce_key
 from mainland_chain.transaction_builder import BuiltTransaction
 from mainland_chain.wire import (
+    MAX_ITEMS,
     MAX_TRANSACTION_BYTES,
     decode_decision,
     parse,
@@ -274,6 +275,28 @@ def test_size_limit(busy: Busy) -> None:
     assert len(sized(room)) == MAX_TRANSACTION_BYTES
     parse(sized(room))
     assert "at most" in malformed(sized(room + 1)).message
+
+
+def test_lists_of_many_empty_items_are_refused(busy: Busy) -> None:
+    """Two bytes each on the wire, a hundred times that in memory: half a megabyte must not become fifty."""
+    lists: tuple[tuple[str, str, object], ...] = (
+        ("submit_telemetry", "readings", pb.Reading()),
+        ("submit_telemetry", "signatures", b""),
+        ("request_export", "record_ids", b""),
+        ("admit_member", "approvals", pb.Approval()),
+        ("publish_export_policy", "gate_keys", b""),
+    )
+    for kind, field, item in lists:
+
+        def filled(count: int, kind: str = kind, field: str = field, item: object = item) -> bytes:
+            def fill(body: Any) -> None:
+                body.ClearField(field)
+                getattr(body, field).extend([item] * count)
+
+            return changed(busy, kind, fill)
+
+        parse(filled(MAX_ITEMS))
+        assert f"items of {field}" in malformed(filled(MAX_ITEMS + 1)).message
 
 
 # -- the decision inside an export request ---------------------------------------------------------------------------
