@@ -1,5 +1,5 @@
-"""The ledger application: one class behind every engine (docs/architecture.md). It is told about transactions and blocks and decides; it never
-asks the clock, and it writes only in `commit`.
+"""The ledger application: one class behind every engine (docs/architecture.md). It is told about transactions and blocks and
+decides; it never asks the clock, and it writes only in `commit`.
 
 Per block: `prepare` (proposer), `process`, `finalize`, `commit`; then, for the block just committed, `extend_vote`, `verify_vote` and
 `certificate`.

@@ -43,10 +43,10 @@ DEFAULT_RULES = (
     FieldRule("lock", "issuer", Transform.KEEP, 0),
     FieldRule("lock", "lock_id", Transform.PSEUDONYM, 0),
     FieldRule("lock", "units", Transform.KEEP, 0),
-    FieldRule("telemetry", "energy_wh", Transform.SUM, 0),
+    FieldRule("telemetry", "energy_wh", Transform.SUM, 24),
     FieldRule("telemetry", "interval_end_ms", Transform.KEEP, 0),
     FieldRule("telemetry", "interval_start_ms", Transform.KEEP, 0),
-    FieldRule("telemetry", "power_w", Transform.MAX, 0),
+    FieldRule("telemetry", "power_w", Transform.MAX, 24),
     FieldRule("telemetry", "readings", Transform.COUNT, 0),
 )
 ASSET_FIELDS = ("capacity_w", "commissioning_date", "division_code", "profile", "unit_count")

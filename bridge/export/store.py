@@ -82,7 +82,7 @@ class ExportStore:
     """Jobs in a database (SQLite or PostgreSQL). One write, one transaction. Thread-safe."""
 
     def __init__(self, url: str) -> None:
-        self._engine = sa.create_engine(url)
+        self._engine = sa.create_engine(url, hide_parameters=True)
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _durable)
         _metadata.create_all(self._engine)

@@ -157,7 +157,7 @@ def telemetry_claim(
     """Claim over consecutive batches of one asset."""
     require_rules("TelemetryClaim", context.policy)
     readings = [reading for record in records for reading in readings_of(record)]
-    energy = sum(r.energy_wh for r in readings)
+    energy = aggregate(_rule(context, "telemetry", "energy_wh"), [r.energy_wh for r in readings])
     return TelemetryClaim(
         envelope=_envelope(
             TelemetryClaim, context, records[0].text("asset_id"), merkle_root(SM3, [r.root for r in records])

@@ -18,7 +18,17 @@ _ALLOWED: dict[FieldType, frozenset[Transform]] = {
     FieldType.BYTES: frozenset({Transform.KEEP, Transform.PSEUDONYM}),
     FieldType.READING: frozenset({Transform.SUM, Transform.COUNT, Transform.MIN, Transform.MAX}),
 }
-_WITH_PARAMETER = frozenset({(FieldType.INTEGER, Transform.ROUND), (FieldType.INTEGER, Transform.BUCKET)})
+_WITH_PARAMETER = frozenset(
+    {
+        (FieldType.INTEGER, Transform.ROUND),
+        (FieldType.INTEGER, Transform.BUCKET),
+        (FieldType.READING, Transform.SUM),
+        (FieldType.READING, Transform.MIN),
+        (FieldType.READING, Transform.MAX),
+    }
+)
+MIN_READINGS = 2
+"""A sum or an extreme of one reading is that reading: no policy may allow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,7 @@ class FieldRule:
     field: str
     transform: Transform
     parameter: int
-    """Step of `round`, width of `bucket`; 0 elsewhere."""
+    """Step of `round`, width of `bucket`, least number of readings of `sum`, `min` and `max`; 0 elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +114,5 @@ def _check_rule(rule: FieldRule) -> None:
         raise Rejected("POLICY_RULE", f"{rule.transform.name} does not apply to type {field.type}", subject=subject)
     if ((field.type, rule.transform) in _WITH_PARAMETER) != (rule.parameter > 0):
         raise Rejected("POLICY_RULE", "the parameter is missing or not wanted here", subject=subject)
+    if field.type is FieldType.READING and rule.transform is not Transform.COUNT and rule.parameter < MIN_READINGS:
+        raise Rejected("POLICY_RULE", f"an aggregate needs at least {MIN_READINGS} readings", subject=subject)

@@ -49,8 +49,16 @@ _AGGREGATES: dict[Transform, Callable[[Sequence[int]], int]] = {
 
 
 def aggregate(rule: FieldRule, values: Sequence[int]) -> int:
-    """Sum, count, minimum or maximum over an interval. Raises `Rejected("FIELD_NOT_ALLOWED")` for other transforms."""
+    """Sum, count, minimum or maximum over an interval. Raises `Rejected`: FIELD_NOT_ALLOWED for other transforms,
+    INTERVAL_TOO_SMALL for fewer readings than the rule asks for."""
     function = _AGGREGATES.get(rule.transform)
     if function is None or not values:
         raise Rejected("FIELD_NOT_ALLOWED", f"{rule.transform.name} is not an interval transform", subject=rule.field)
+    if len(values) < rule.parameter:
+        raise Rejected(
+            "INTERVAL_TOO_SMALL",
+            f"{len(values)} readings, the policy asks for at least {rule.parameter}",
+            subject=rule.field,
+            hint="export a longer interval",
+        )
     return function(values)

@@ -88,7 +88,8 @@ class Genesis:
         for member in self.members:
             if member.organisation_id not in roles:
                 raise _bad("the member's organisation is not listed", member.member_id)
-            _role(member.role, member.member_id)
+            if member.role != roles[member.organisation_id]:
+                raise _bad("a member has the role of its organisation", member.member_id)
             _text(member.qualification_reference, member.member_id)
             _key(member.public_key, member.member_id)
             if len(member.tls_fingerprint) != 32:
@@ -100,6 +101,7 @@ class Genesis:
                 raise _bad("a validator's organisation must be listed, with role core", validator.organisation_id)
             _key(validator.public_key, validator.organisation_id)
         _distinct("members", [m.public_key for m in self.members])
+        _distinct("members", [m.tls_fingerprint for m in self.members], "TLS certificate")
         _distinct("validators", [v.public_key for v in self.validators])
 
     def to_json(self) -> dict[str, Json]:
@@ -224,9 +226,9 @@ def _sorted(what: str, ids: list[str]) -> None:
         raise _bad(f"{what} must be sorted by id and distinct")
 
 
-def _distinct(what: str, keys: list[bytes]) -> None:
-    if len(set(keys)) != len(keys):
-        raise _bad(f"two {what} share one key")
+def _distinct(what: str, values: list[bytes], thing: str = "key") -> None:
+    if len(set(values)) != len(values):
+        raise _bad(f"two {what} share one {thing}")
 
 
 def _object(value: Json, subject: str) -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""One transaction on one state: effects or a typed refusal (DESIGN §5, `state`)."""
+"""One transaction on one state: effects or a typed refusal."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _apply(base: StateReader, overlay: Overlay, tx: ParsedTransaction, point: Bl
         admit_member(overlay, body)
         return Effects(overlay)
     if isinstance(body, PublishExportPolicy):
-        publish_policy(overlay, body)
+        publish_policy(overlay, body, point.time_ms)
         return Effects(overlay)
     claim = encode_claim(request_export(overlay, body, member, point))
     return Effects(overlay, claim=claim, record_ids=body.record_ids)

@@ -18,6 +18,7 @@ from mainland_chain.state.view import (
     StateReader,
     member_key,
     organisation_key,
+    pseudonym_key_key,
     public_key_key,
     read,
     tls_key,
@@ -110,8 +111,11 @@ def admit_member(overlay: Overlay, body: AdmitMember) -> None:
     add_member(overlay, member, organisation)
 
 
-def publish_policy(overlay: Overlay, body: PublishExportPolicy) -> None:
-    """The next version of the export policy; it replaces the one before."""
+def publish_policy(overlay: Overlay, body: PublishExportPolicy, now_ms: int) -> None:
+    """The next version of the export policy; it replaces the one before at once, so it must be in force now.
+
+    A destination keeps its pseudonym key: another key would let one asset appear in Hong Kong as two.
+    """
     policy = body.policy
     current = read(overlay, ExportPolicy, POLICY)
     expected = 1 if current is None else current.version + 1
@@ -123,5 +127,21 @@ def publish_policy(overlay: Overlay, body: PublishExportPolicy) -> None:
         check_policy(policy)
     except Rejected as error:
         raise TransactionRefused(Refusal[error.code], error.message, subject=error.subject) from error
+    if not policy.in_force(now_ms):
+        raise TransactionRefused(
+            Refusal.POLICY_INTERVAL,
+            "a policy replaces the one before when it is published, so it must be in force then",
+            hint="publish it when it begins",
+        )
+    for destination in policy.destinations:
+        key = overlay.state(pseudonym_key_key(destination.destination))
+        if key is not None and key != codec.encode(destination.pseudonym_key):
+            raise TransactionRefused(
+                Refusal.POLICY_DESTINATION,
+                "a destination keeps its pseudonym key for ever",
+                subject=destination.destination.hex(),
+                hint="use the key of the earlier policy",
+            )
+        overlay.put(pseudonym_key_key(destination.destination), destination.pseudonym_key)
     require_approvals(overlay, body.approvals)
     overlay.put(POLICY, policy)

@@ -79,6 +79,7 @@ class Refusal(IntEnum):
     MIXED_ASSETS = 134
     ALREADY_EXPORTED = 135
     WRONG_RECORD_COUNT = 136
+    INTERVAL_TOO_SMALL = 137
 
 
 class TransactionRefused(PreconditionFailed):

@@ -72,6 +72,10 @@ def public_key_key(public_key: bytes) -> str:
     return f"key/{public_key.hex()}"
 
 
+def pseudonym_key_key(destination: bytes) -> str:
+    return f"pseudonym/{destination.hex()}"
+
+
 def nonce_key(member_id: str) -> str:
     return f"nonce/{member_id}"
 

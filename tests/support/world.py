@@ -47,10 +47,10 @@ RULES = (
     FieldRule("lock", "issuer", Transform.KEEP, 0),
     FieldRule("lock", "lock_id", Transform.PSEUDONYM, 0),
     FieldRule("lock", "units", Transform.KEEP, 0),
-    FieldRule("telemetry", "energy_wh", Transform.SUM, 0),
+    FieldRule("telemetry", "energy_wh", Transform.SUM, 2),
     FieldRule("telemetry", "interval_end_ms", Transform.KEEP, 0),
     FieldRule("telemetry", "interval_start_ms", Transform.KEEP, 0),
-    FieldRule("telemetry", "power_w", Transform.MAX, 0),
+    FieldRule("telemetry", "power_w", Transform.MAX, 2),
     FieldRule("telemetry", "readings", Transform.COUNT, 0),
 )
 

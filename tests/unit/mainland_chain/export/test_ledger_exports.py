@@ -156,7 +156,7 @@ readings = st.builds(
 
 @QUICK
 @given(
-    batches=st.lists(st.lists(readings, min_size=1, max_size=8), min_size=1, max_size=4),
+    batches=st.lists(st.lists(readings, min_size=2, max_size=8), min_size=1, max_size=4),
     starts=st.lists(st.integers(0, 10**13), min_size=4, max_size=4),
     before=st.integers(0, 2**50),
     flagged=st.integers(0, 40),
@@ -285,8 +285,9 @@ def test_devices_of_one_plant_are_summed_and_time_is_counted_once_per_device(bus
 def test_time_to_come_is_not_exported(busy: Busy) -> None:
     """No verifier takes such a claim, and every later one would miss its energy: the asset could never be proven fresh again."""
     world = busy.fork()
-    ahead = Reading(9, world.now_ms + 120_000, 100, 400, 5, 0)
-    record = world.ok(world.telemetry([ahead])).record_id
+    ahead = Reading(10, world.now_ms + 120_000, 100, 400, 5, 0)
+    before = ahead._replace(sequence=9, time_ms=ahead.time_ms - 1000)
+    record = world.ok(world.telemetry([before, ahead])).record_id
     decision = world.decision("TelemetryClaim", record)
     assert world.run(world.export(decision)).code == "TIME_IN_FUTURE"
     world.now_ms = ahead.time_ms - 201

@@ -68,7 +68,7 @@ class SimulatedLedger:
             "simulated",
             self.clock,
             [GenesisOrganisation(n, n, "core") for n in names],
-            [GenesisMember(f"member-{n}", n, "core", keys[n].public_key, "Q", bytes(32)) for n in names],
+            [GenesisMember(f"member-{n}", n, "core", keys[n].public_key, "Q", sm3(n.encode())) for n in names],
             [GenesisValidator(n, keys[n].public_key) for n in names],
         )
         self.keys = {key.public_key: key for key in keys.values()}

@@ -71,6 +71,14 @@ def test_create_sorts() -> None:
         {"members": (dataclasses.replace(MEMBERS[0], role="admin"),)},
         {"members": (dataclasses.replace(MEMBERS[0], qualification_reference=""),)},
         {"members": (dataclasses.replace(MEMBERS[0], tls_fingerprint=b"short"),)},
+        {"members": (dataclasses.replace(MEMBERS[0], role="regulator"), *MEMBERS[1:])},
+        {
+            "members": (
+                MEMBERS[0],
+                dataclasses.replace(MEMBERS[1], tls_fingerprint=MEMBERS[0].tls_fingerprint),
+                *MEMBERS[2:],
+            )
+        },
         {"members": (dataclasses.replace(MEMBERS[0], public_key=bytes(64)),)},
         {"members": (MEMBERS[0], dataclasses.replace(MEMBERS[1], public_key=KEYS[0]))},
         {"members": (MEMBERS[1], MEMBERS[0])},

@@ -674,6 +674,7 @@ def test_every_refusal_is_provoked_here() -> None:
         R.MALFORMED,  # never in a block: the wire tests
         R.DUPLICATE_TRANSACTION,
         R.NO_POLICY_IN_FORCE,
+        R.INTERVAL_TOO_SMALL,
     }
     assert {r for _, r, _ in CASES} | elsewhere == set(Refusal)
 
@@ -714,21 +715,50 @@ def test_no_policy_no_export() -> None:
 
 
 @pytest.mark.parametrize(("start", "end", "ok"), [(0, 1, True), (1, 2, False), (-5, 0, False), (-5, 1, True)], ids=str)
-def test_a_policy_is_in_force_from_its_beginning_to_before_its_end(start: int, end: int, ok: bool) -> None:
+def test_a_policy_must_be_in_force_when_it_is_published(start: int, end: int, ok: bool) -> None:
+    """It replaces the one before at once: a later beginning would leave none in force."""
+    world = Busy()
+    world.ok(world.asset())
+    at = NOW + 10_000
+    world.now_ms = at - 200
+    policy = world.policy(effective_from_ms=at + start, effective_to_ms=at + end)
+    built = world.builder().publish_policy(policy, world.approvers())
+    if ok:
+        world.ok(built)
+    else:
+        assert_refused(world, built, R.POLICY_INTERVAL)
+
+
+@pytest.mark.parametrize(("before_its_end", "ok"), [(1, True), (0, False)], ids=str)
+def test_a_policy_lapses_at_its_end(before_its_end: int, ok: bool) -> None:
     world = Busy()
     asset = world.ok(world.asset()).record_id
-    at = NOW + 10_000
-    world.ok(
-        world.builder().publish_policy(
-            world.policy(effective_from_ms=at + start, effective_to_ms=at + end), world.approvers()
-        )
-    )
-    world.now_ms = at - 200
+    end = NOW + 10_000
+    world.ok(world.builder().publish_policy(world.policy(effective_to_ms=end), world.approvers()))
+    world.now_ms = end - before_its_end - 200
     built = world.export(world.decision("AssetClaim", asset))
     if ok:
         world.ok(built)
     else:
         assert_refused(world, built, R.NO_POLICY_IN_FORCE)
+
+
+def test_a_destination_keeps_its_pseudonym_key(busy: Busy) -> None:
+    """Another key would show one asset as two in Hong Kong, each with all its units."""
+    world = busy.fork()
+    current = world.policy()
+    other = replace(current.destinations[0], pseudonym_key=b"q" * 32)
+    changed = replace(current, version=2, destinations=(other,))
+    assert_refused(world, world.builder().publish_policy(changed, world.approvers()), R.POLICY_DESTINATION)
+
+
+def test_an_aggregate_of_too_few_readings_is_refused() -> None:
+    world = Busy()
+    world.prepare_exports()
+    single = world.ok(world.telemetry(world.readings(1, first=20))).record_id
+    assert_refused(world, world.export(world.decision("TelemetryClaim", single)), R.INTERVAL_TOO_SMALL)
+    pair = world.ok(world.telemetry(world.readings(1, first=21))).record_id
+    world.ok(world.export(world.decision("TelemetryClaim", single, pair)))
 
 
 def test_a_lock_is_not_exported_after_it_expired(busy: Busy) -> None:

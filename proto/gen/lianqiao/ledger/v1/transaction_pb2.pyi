@@ -606,7 +606,7 @@ class FieldRule(_message.Message):
     transform: Global___FieldTransform.ValueType
     """Transform."""
     parameter: _builtins.int
-    """Step or width, where the transform takes one."""
+    """Step, width or least number of readings, where the transform takes one."""
     def __init__(
         self,
         *,
