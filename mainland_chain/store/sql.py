@@ -371,8 +371,8 @@ def _create_engine(url: sa.URL) -> sa.Engine:
     if name not in ("sqlite", "postgresql"):
         raise Fatal("STORE_URL", f"{name} is not supported", hint="use sqlite or postgresql")
     if name == "postgresql":
-        return sa.create_engine(url, pool_pre_ping=True)
-    engine = sa.create_engine(url, connect_args={"timeout": 10.0}, pool_size=8, max_overflow=8)
+        return sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": 10.0}, pool_size=8, max_overflow=8)
 
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
