@@ -8,6 +8,7 @@ from typing import cast
 
 import rlp  # type: ignore[import-untyped]
 from eth_abi.abi import decode as abi_decode
+from eth_abi.exceptions import DecodingError
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
@@ -253,7 +254,10 @@ def _receipt(run: _Run) -> Outcome:
     minted = [data for address, found, data in entries if (address, found) == (run.controller, topics)]
     if len(minted) != 1:
         raise _fail("the receipt holds no Minted event of this order, or several")
-    asset_ref, units, decision_hash = abi_decode(["bytes32", "uint256", "bytes32"], minted[0])
+    try:
+        asset_ref, units, decision_hash = abi_decode(["bytes32", "uint256", "bytes32"], minted[0])
+    except DecodingError as error:
+        raise _fail("the Minted event does not decode") from error
     clearance = run.bundle.clearance.clearance
     if (asset_ref, units, decision_hash) != (lock.envelope.asset_ref, order.units, clearance.decision_hash):
         raise _fail("the Minted event names another asset, amount or decision")

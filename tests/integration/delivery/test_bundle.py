@@ -277,12 +277,14 @@ def test_receipts_that_do_not_say_so(minted: Minted) -> None:
     status, gas, bloom, logs = rlp.decode(good.l2.receipt[1:])
     controller = bytes.fromhex(good.l2.controller[2:])
     changed = [[a, t, bytes(len(d)) if a == controller else d] for a, t, d in logs]
+    cut = [[a, t, d[:-1] if a == controller else d] for a, t, d in logs]
     receipts = [
         b"\x02" + rlp.encode([b"", gas, bloom, logs]),
         b"\x01" + rlp.encode([status, gas, bloom, logs]),
         b"\x02" + rlp.encode([status, gas, bloom, []]),
         b"\x02" + rlp.encode([status, gas, bloom, [*logs, *logs]]),
         b"\x02" + rlp.encode([status, gas, bloom, changed]),
+        b"\x02" + rlp.encode([status, gas, bloom, cut]),
         b"\x02" + rlp.encode([status, gas]),
         b"\x02\xff",
     ]
