@@ -13,10 +13,10 @@ from itertools import zip_longest
 
 from bridge.delivery import machine as m
 from bridge.delivery.layer2 import Layer2
-from bridge.delivery.plan import NextCall, plan_order, plan_packet
-from bridge.delivery.reasons import BRIDGE, OPERATOR, WAKES_ON_PROGRESS, judge
+from bridge.delivery.plan import NextCall, plan_order, plan_packet, plan_report
+from bridge.delivery.reasons import BRIDGE, MEMBERS, OPERATOR, WAKES_ON_PROGRESS, insist, judge
 from bridge.delivery.store import DeliveryStore, OutboxEntry, StoredItem
-from bridge.delivery.wire import decode_order, decode_packet
+from bridge.delivery.wire import decode_contradiction, decode_order, decode_packet
 from compliance.transfer.gate import clearance_from_bytes
 from hk_l2.chain import Receipt
 from hk_l2.errors import FeeCapExceeded, FeeTooLow, NonceConflict, RevertError
@@ -37,6 +37,9 @@ CRASH_POINTS = (
     "final:stored",
 )
 """Boundaries of the executor that `probe` is told of (`service` adds those of submission)."""
+
+
+_FROZEN = ("CLIENT_FROZEN", "the mainland quorum contradicted itself: only the report of that is sent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,15 @@ class Executor:
         clock: Callable[[], int],
         settings: ExecutorSettings | None = None,
         probe: Callable[[str], None] = lambda point: None,
+        frozen: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`frozen` tells whether the mainland quorum contradicted itself: then nothing but the report of that is sent."""
         self._store = store
         self._layer2 = layer2
         self._clock = clock
         self._settings = settings or ExecutorSettings()
         self._probe = probe
+        self._frozen = frozen
 
     def recover(self) -> None:
         """After a start: continue the nonce lane behind the stored transactions."""
@@ -149,10 +155,14 @@ class Executor:
         if not isinstance(planned, NextCall):
             self._advance(item, planned)
             return
+        at = self._clock() + m.backoff_ms(item.attempts)
+        if self._stopped(item):
+            self._advance(item, m.Deferred(*_FROZEN, MEMBERS, at))
+            return
         try:
             prepared = self._layer2.prepare(planned.call)
         except RevertError as error:
-            self._advance(item, judge(error, self._clock() + m.backoff_ms(item.attempts)))
+            self._advance(item, (insist if item.kind is m.Kind.EQUIVOCATION else judge)(error, at))
             return
         intent = m.Intent(planned.call.label, prepared.nonce, prepared.tx_hash, planned.last)
         detail = f"{intent.label}, nonce {intent.nonce}, 0x{intent.tx_hash.hex()}"
@@ -171,6 +181,8 @@ class Executor:
         now, at = self._clock(), self._layer2.latest()
         if stored.item.kind is m.Kind.PACKET:
             return plan_packet(decode_packet(stored.content), self._layer2, at, stored.item.attempts, now)
+        if stored.item.kind is m.Kind.EQUIVOCATION:
+            return plan_report(decode_contradiction(stored.content), self._layer2, at)
         if stored.attachment is None:
             raise Fatal("CLEARANCE_MISSING", "a cleared order has no clearance in the store")
         signed = clearance_from_bytes(stored.attachment)
@@ -178,6 +190,10 @@ class Executor:
 
     def _send(self, item: m.Item) -> None:
         entry = self._entries(item)[-1]
+        if self._stopped(item):
+            # Signed before the freeze. What a node has is followed; what none has is never sent, and frees its nonce.
+            self._abandon(item, *_FROZEN)
+            return
         self._probe("send:before-broadcast")
         try:
             self._layer2.broadcast(entry.transaction)
@@ -185,24 +201,32 @@ class Executor:
             self._nonce_conflict(item)
             return
         except (FeeTooLow, FeeCapExceeded) as error:
-            self._abandon(item, error)
+            self._abandon(item, error.code, error.message)
             return
         except Retryable:
             raise  # the node may or may not have it: the same bytes are sent again
         except (Rejected, PreconditionFailed) as error:
-            self._abandon(item, error)
+            self._abandon(item, error.code, error.message)
             return
         self._probe("send:after-broadcast")
         after = self._advance(item, m.Broadcast())
         self._probe("send:stored")
         self._watch(after)
 
-    def _abandon(self, item: m.Item, error: LianqiaoError) -> None:
+    def _stopped(self, item: m.Item) -> bool:
+        """Whether nothing may be sent for the item any more.
+
+        What was sent before the freeze is still followed, and sent again when a node lost it: its nonce comes before that
+        of the report, and the frozen contracts refuse its effect.
+        """
+        return item.kind is not m.Kind.EQUIVOCATION and self._frozen()
+
+    def _abandon(self, item: m.Item, code: str, reason: str) -> None:
         if any(self._layer2.knows(e.transaction.tx_hash) for e in self._entries(item)):
             self._advance(item, m.Broadcast())
             return
         at = self._clock() + m.backoff_ms(item.attempts)
-        self._advance(item, m.Abandoned(error.code, error.message, at), close_outbox=True)
+        self._advance(item, m.Abandoned(code, reason, at), close_outbox=True)
         self._reset_lane()
 
     def _nonce_conflict(self, item: m.Item) -> None:

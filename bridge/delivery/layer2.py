@@ -52,7 +52,7 @@ class Layer2(Protocol):
         """The light client's last checkpoint."""
         ...
 
-    def frozen(self) -> bool:
+    def frozen(self, at: BlockStamp) -> bool:
         """Whether the light client has seen an equivocation."""
         ...
 
@@ -196,9 +196,9 @@ class EvmLayer2:
         return self._light.head()
 
     @_locked
-    def frozen(self) -> bool:
+    def frozen(self, at: BlockStamp) -> bool:
         """Whether the light client has seen an equivocation."""
-        return self._light.frozen()
+        return self._light.frozen(at)
 
     @_locked
     def root_of(self, log_size: int) -> bytes | None:

@@ -1,9 +1,10 @@
-"""The life of a packet or an order, as a pure state machine: item + event -> item. Replayable; no clock, no I/O.
+"""The life of an item of delivery, as a pure state machine: item + event -> item. Replayable; no clock, no I/O.
 
     received -> verified -> cleared | held | refused -> intended -> sent -> mined -> final
 
-Packets need no clearance and may take several transactions (light client first, then the proof). `refused` and `final`
-are ends. What to do next follows from the item alone (`next_action`), so a restart needs nothing but the stored item.
+Packets need no clearance and may take several transactions (light client first, then the proof). So may the report of an
+equivocation, which nobody can hold or refuse: it is tried until the light client is frozen. `refused` and `final` are
+ends. What to do next follows from the item alone (`next_action`), so a restart needs nothing but the stored item.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Kind(StrEnum):
 
     PACKET = "packet"
     ORDER = "order"
+    EQUIVOCATION = "equivocation"
 
 
 class State(StrEnum):
@@ -67,7 +69,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One packet or order. `reason_code`, `reason` and `actor` say why it waits and who has to act."""
+    """One packet, order or report. `reason_code`, `reason` and `actor` say why it waits and who has to act."""
 
     item_id: bytes
     kind: Kind
@@ -87,7 +89,7 @@ class Item:
     @property
     def ready_state(self) -> State:
         """The state in which the next transaction is planned."""
-        return State.VERIFIED if self.kind is Kind.PACKET else State.CLEARED
+        return State.CLEARED if self.kind is Kind.ORDER else State.VERIFIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,8 @@ def apply(item: Item, event: Event) -> Item:
             return _progress(item, State.VERIFIED)
         case Cleared() if state is State.VERIFIED and item.kind is Kind.ORDER:
             return _progress(item, State.CLEARED)
+        case Held() | Refused() | Resubmitted() if item.kind is Kind.EQUIVOCATION:
+            raise IllegalEvent(item, event)
         case Held(code, reason, actor) if state in (State.RECEIVED, State.VERIFIED, ready):
             return replace(_progress(item, State.HELD), reason_code=code, reason=reason, actor=actor)
         case Refused(code, reason) if state in (State.RECEIVED, State.VERIFIED, State.HELD, ready):
@@ -285,7 +289,7 @@ def next_action(item: Item) -> Action:
         case State.RECEIVED:
             return Action.RESUME if item.kind is Kind.ORDER else Action.NOTHING
         case State.VERIFIED:
-            return Action.PLAN if item.kind is Kind.PACKET else Action.RESUME
+            return Action.RESUME if item.kind is Kind.ORDER else Action.PLAN
         case State.CLEARED:
             return Action.PLAN
         case State.INTENDED:

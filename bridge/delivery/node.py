@@ -17,7 +17,7 @@ from bridge.delivery.reasons import COMPLIANCE, ISSUER
 from bridge.delivery.store import DeliveryStore, StoredItem
 from bridge.delivery.trace import TraceReport, explain
 from bridge.delivery.trust_store import TrustStore
-from bridge.delivery.wire import decode_order, decode_packet, encode_order, encode_packet
+from bridge.delivery.wire import decode_order, decode_packet, encode_contradiction, encode_order, encode_packet
 from compliance.evidence.model import Decision, DecisionRecord, Finding
 from compliance.transfer.clearance import SignedClearance
 from compliance.transfer.gate import TransferOutcome, clearance_from_bytes, clearance_to_bytes
@@ -45,6 +45,8 @@ SUBMIT_CRASH_POINTS = (
     "order:stored",
 )
 """Boundaries of submission that `probe` is told of."""
+FREEZE_CRASH_POINTS = ("freeze:stored", "freeze:report-stored")
+"""Boundaries of an equivocation, before its report goes the way of every item."""
 
 
 class Clearances(Protocol):
@@ -103,7 +105,7 @@ class DeliveryNode:
         self._clock = clock
         self._probe = probe
         self._trust = TrustStore(store, genesis)
-        self._executor = Executor(store, layer2, clock, settings, probe)
+        self._executor = Executor(store, layer2, clock, settings, probe, lambda: self._trust.state.frozen)
         self._submitting = threading.RLock()
         self._destination = layer2.domain.destination()
 
@@ -118,8 +120,9 @@ class DeliveryNode:
         return self._destination
 
     def start(self) -> None:
-        """Continue what an earlier run left: the nonce lane, and orders whose submission was cut off."""
+        """Continue what an earlier run left: the nonce lane, the report of an equivocation, orders that were cut off."""
         self._executor.recover()
+        self._report_contradiction()
         for stored in self._store.interrupted():
             self._resume(stored)
 
@@ -127,7 +130,8 @@ class DeliveryNode:
         """Verify and take a packet. Safe to repeat; under a newer checkpoint it revives one that is held.
 
         A packet that does not verify is refused and leaves no trace, so that a forgery cannot stand in the way of the real
-        one. Raises `VerificationError`, `Fatal("CLIENT_FROZEN")`, and `Equivocation`, which also freezes this node.
+        one. Raises `VerificationError`, `Fatal("CLIENT_FROZEN")`, and `Equivocation`, which also freezes this node
+        and has the L2's light client told.
         """
         now = self._clock()
         with self._submitting:
@@ -137,11 +141,25 @@ class DeliveryNode:
             except Equivocation as error:
                 self._trust.freeze(error)
                 logger.critical("equivocation: the mainland quorum contradicted itself", extra=error.data)
+                self._probe("freeze:stored")
+                self._report_contradiction()
                 raise
             self._probe("packet:verified")
             item = self._keep_packet(verified, submitter, now)
         self._probe("packet:stored")
         return _submission(item)
+
+    def _report_contradiction(self) -> None:
+        """Once this node is frozen, there is one item that reports why. It survives a death between freeze and item."""
+        contradiction = self._trust.contradiction()
+        if contradiction is None or self._store.find(contradiction.item_id) is not None:
+            return
+        item = m.Item(contradiction.item_id, m.Kind.EQUIVOCATION)
+        c = contradiction.first.checkpoint
+        detail = f"two certified checkpoints at height {c.height}, epoch {c.epoch}"
+        content = encode_contradiction(contradiction)
+        self._store.insert(item, content, IN_PROCESS, self._clock(), events=((m.Verified(), detail),))
+        self._probe("freeze:report-stored")
 
     def _keep_packet(self, verified: VerifiedPacket, submitter: bytes, now: int) -> m.Item:
         packet, content = verified.packet, encode_packet(verified.packet)
@@ -255,14 +273,14 @@ class DeliveryNode:
         self._store.advance(item.item_id, held, self._clock())
 
     def trace(self, id_or_prefix: bytes, caller: bytes = IN_PROCESS) -> TraceReport:
-        """Where something stands. A caller sees only what it submitted. Raises `NotFound`, `Rejected("AMBIGUOUS_ID")`."""
+        """Where something stands. A caller sees what it submitted. Raises `NotFound`, `Rejected("AMBIGUOUS_ID")`."""
         if len(id_or_prefix) < MIN_PREFIX_BYTES:
             raise Rejected("BAD_ID", f"an id prefix has at least {MIN_PREFIX_BYTES} bytes")
         found = self._store.find_prefix(id_or_prefix)
         if len(found) > 1:
             raise Rejected("AMBIGUOUS_ID", "several ids begin like this", hint="give more of the id")
         stored = self._store.find(found[0]) if found else None
-        if stored is None or (caller != IN_PROCESS and stored.submitter != caller):
+        if stored is None or not _may_see(caller, stored):
             raise NotFound("ITEM_UNKNOWN", "no packet or order of yours has this id", subject=id_or_prefix.hex())
         item = stored.item
         entries = self._store.outbox(item.item_id, only_open=False)
@@ -343,6 +361,11 @@ def _lane_of(claim: Claim) -> bytes:
     if isinstance(claim, UnitLockClaim):
         return _lane(_LOCK, claim.lock_ref)
     return _lane(_ASSET if isinstance(claim, AssetClaim) else _TELEMETRY, claim.envelope.asset_ref)
+
+
+def _may_see(caller: bytes, stored: StoredItem) -> bool:
+    # An equivocation concerns everybody: it stops all of them, and its evidence is meant to be published.
+    return caller in (IN_PROCESS, stored.submitter) or stored.item.kind is m.Kind.EQUIVOCATION
 
 
 def _rules(findings: tuple[Finding, ...]) -> str:

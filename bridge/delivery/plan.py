@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from eth_utils.address import to_checksum_address
 
+from bridge.delivery.contradiction import Contradiction
 from bridge.delivery.layer2 import Layer2, Proof
 from bridge.delivery.machine import AlreadyDone, Deferred, Event, Held, Refused, backoff_ms
 from bridge.delivery.order import Order
@@ -15,6 +16,7 @@ from hk_l2.chain import BlockStamp, Call
 from hk_l2.typed_data import ClearanceData
 from mainland_chain.light.claims import decode_claim, leaf_hash
 from mainland_chain.light.packet import Packet
+from mainland_chain.light.types import Rotation
 
 CLEARANCE_MARGIN_S = 30
 """A clearance that ends sooner might end before the transaction is mined."""
@@ -33,7 +35,7 @@ def plan_packet(packet: Packet, layer2: Layer2, at: BlockStamp, attempts: int, n
     rotation or an update at a time; (4) prove the claim."""
     if layer2.claim_recorded(leaf_hash(packet.claim), at):
         return AlreadyDone(at.number, at.hash)
-    if layer2.frozen():
+    if layer2.frozen(at):
         return _later("ClientFrozen", "the light client is frozen after an equivocation", GUARDIAN, attempts, now_ms)
     checkpoint = packet.checkpoint.checkpoint
     known = layer2.root_of(checkpoint.log_size)
@@ -52,9 +54,9 @@ def plan_packet(packet: Packet, layer2: Layer2, at: BlockStamp, attempts: int, n
 def _advance_light_client(packet: Packet, layer2: Layer2) -> NextCall | Event:
     head = layer2.head()
     checkpoint = packet.checkpoint.checkpoint
-    for rotation in packet.rotations[head.epoch :]:
-        registration = layer2.unregistered_key(rotation)
-        return NextCall(registration if registration is not None else layer2.rotate(rotation), last=False)
+    handover = _next_rotation(packet.rotations, head.epoch, layer2)
+    if handover is not None:
+        return handover
     if checkpoint.epoch < head.epoch or checkpoint.height <= head.height or checkpoint.log_size <= head.log_size:
         return Held(
             "CHECKPOINT_SUPERSEDED",
@@ -62,6 +64,25 @@ def _advance_light_client(packet: Packet, layer2: Layer2) -> NextCall | Event:
             BRIDGE,
         )
     return NextCall(layer2.update(packet.checkpoint), last=False)
+
+
+def plan_report(contradiction: Contradiction, layer2: Layer2, at: BlockStamp) -> NextCall | Event:
+    """Plan: (1) frozen already, by whomever: done; (2) bring the light client to the epoch of the set that certified both
+    checkpoints, a key or a rotation at a time, for it cannot check them before; (3) report them."""
+    if layer2.frozen(at):
+        return AlreadyDone(at.number, at.hash)
+    handover = _next_rotation(contradiction.rotations, layer2.head().epoch, layer2)
+    if handover is not None:
+        return handover
+    return NextCall(layer2.report(contradiction.first, contradiction.second), last=True)
+
+
+def _next_rotation(rotations: tuple[Rotation, ...], epoch: int, layer2: Layer2) -> NextCall | None:
+    """What takes the light client out of `epoch`: the rotation, or first a key that it needs. None at the last epoch."""
+    if epoch >= len(rotations):
+        return None
+    registration = layer2.unregistered_key(rotations[epoch])
+    return NextCall(registration if registration is not None else layer2.rotate(rotations[epoch]), last=False)
 
 
 def plan_order(order: Order, signed: SignedClearance, layer2: Layer2, at: BlockStamp, now_ms: int) -> NextCall | Event:

@@ -22,6 +22,7 @@ ISSUER = "the issuer"
 OPERATOR = "the operator of this node"
 GUARDIAN = "the guardian or resumer of the contracts"
 COMPLIANCE = "the compliance officer"
+MEMBERS = "the members of the mainland ledger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,11 @@ WAKES_ON_PROGRESS = (
     "WrongEpoch",
 )
 """Waits that another item of this node may end."""
+
+
+def insist(error: RevertError, next_attempt_ms: int) -> Deferred:
+    """What a refused report of an equivocation leads to: it was proven here, so it is tried again, and an operator must look."""
+    return Deferred(error.error_name or error.code, error.message, OPERATOR, next_attempt_ms)
 
 
 def judge(error: RevertError, next_attempt_ms: int) -> Event:

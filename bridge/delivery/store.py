@@ -7,7 +7,7 @@ transfer gate's store only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -231,7 +231,8 @@ class DeliveryStore:
         query = (
             sa.select(_items)
             .where(_items.c.state.in_(_PROGRESSING), _items.c.next_attempt_ms <= now_ms, tried, ~submitting)
-            .order_by(_items.c.next_attempt_ms, _items.c.created_ms)
+            # A report of an equivocation overtakes everything.
+            .order_by(_items.c.kind != Kind.EQUIVOCATION.value, _items.c.next_attempt_ms, _items.c.created_ms)
             .limit(limit)
         )
         with self._begin() as connection:
@@ -338,9 +339,13 @@ class DeliveryStore:
 
     def put_setting(self, name: str, value: bytes) -> None:
         """Store a value."""
+        self.put_settings({name: value})
+
+    def put_settings(self, values: Mapping[str, bytes]) -> None:
+        """Store several values at once."""
         with self._begin() as connection:
-            connection.execute(_settings.delete().where(_settings.c.name == name))
-            connection.execute(_settings.insert().values(name=name, value=value))
+            connection.execute(_settings.delete().where(_settings.c.name.in_(list(values))))
+            connection.execute(_settings.insert(), [{"name": n, "value": v} for n, v in values.items()])
 
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:

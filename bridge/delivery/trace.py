@@ -1,4 +1,4 @@
-"""Where a packet or an order stands, why, what comes next and who has to act: in words. Pure."""
+"""Where a packet, an order or a report of an equivocation stands, why, what comes next and who has to act: in words. Pure."""
 
 from __future__ import annotations
 
@@ -61,6 +61,8 @@ def next_action(item: Item) -> str:
             return "nothing: it is never carried out; a corrected one needs a new id"
         case State.INTENDED:
             return "this node sends the stored transaction"
+        case State.FINAL if item.kind is Kind.EQUIVOCATION:
+            return "nothing by this node: the light client is frozen until the members have settled which history holds"
         case State.SENT:
             return "the L2 includes the transaction"
         case State.MINED:

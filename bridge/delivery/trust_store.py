@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bridge.delivery.contradiction import Contradiction
 from bridge.delivery.store import DeliveryStore
 from bridge.delivery.wire import decode_checkpoint, decode_rotations, encode_checkpoint, encode_rotations
 from lianqiao_base.errors import Fatal
@@ -53,6 +54,13 @@ class TrustStore:
     def freeze(self, error: Equivocation) -> None:
         """Believe nothing of this ledger any more; both checkpoints are kept as evidence."""
         first, second = (decode_evidence(bytes.fromhex(error.data[name])) for name in ("first", "second"))
-        self._store.put_setting(_FIRST, encode_checkpoint(first))
-        self._store.put_setting(_SECOND, encode_checkpoint(second))
-        self.state = self.state.freeze(first, second)
+        frozen = self.state.freeze(first, second)
+        self._store.put_settings({_FIRST: encode_checkpoint(first), _SECOND: encode_checkpoint(second)})
+        self.state = frozen
+
+    def contradiction(self) -> Contradiction | None:
+        """What froze this node, in the form in which the light client is told."""
+        if self.state.evidence is None:
+            return None
+        first, second = self.state.evidence
+        return Contradiction(first, second, self.state.rotations[: first.checkpoint.epoch])

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from google.protobuf.message import DecodeError, Message
 from lianqiao.bridge.v1 import delivery_pb2 as pb
 
+from bridge.delivery.contradiction import Contradiction
 from bridge.delivery.order import Order
 from lianqiao_base.errors import Rejected
 from mainland_chain.light.packet import FieldOpening, Packet
@@ -136,6 +137,28 @@ def decode_rotations(data: bytes) -> tuple[Rotation, ...]:
     message = pb.Packet()
     _parse(message, data)
     return tuple(rotation_from_proto(r) for r in message.rotations)
+
+
+def encode_contradiction(contradiction: Contradiction) -> bytes:
+    """Deterministic bytes, as stored: three messages, each behind its length in four bytes."""
+    parts = (
+        encode_checkpoint(contradiction.first),
+        encode_checkpoint(contradiction.second),
+        encode_rotations(contradiction.rotations),
+    )
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def decode_contradiction(data: bytes) -> Contradiction:
+    """Inverse of `encode_contradiction`. Raises `Rejected`."""
+    parts, at = [], 0
+    while at < len(data):
+        end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+        parts.append(data[at + 4 : end])
+        at = end
+    if len(parts) != 3 or at != len(data):
+        raise Rejected("BAD_MESSAGE", "not a stored contradiction")
+    return Contradiction(decode_checkpoint(parts[0]), decode_checkpoint(parts[1]), decode_rotations(parts[2]))
 
 
 def encode_order(order: Order) -> bytes:

@@ -17,6 +17,7 @@ from mainland_chain.light.claims import leaf_hash
 from mainland_chain.light.types import CertifiedCheckpoint, Rotation
 
 SENDER = "0x" + "11" * 20
+REPORT = b"report"
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Block:
 
 @dataclass
 class SimulatedL2:
-    """Implements `Layer2` for packets; every root is known. Blocks are made by `mine`, or at once with `automine`."""
+    """Implements `Layer2` for packets and reports; every root is known. Blocks are made by `mine`, or at once with `automine`."""
 
     automine: bool = True
     depth: int = 0
@@ -52,8 +53,9 @@ class SimulatedL2:
     def head(self) -> LightClientHead:
         return LightClientHead(0, 0, 0, 0)
 
-    def frozen(self) -> bool:
-        return False
+    def frozen(self, at: BlockStamp) -> bool:
+        self._alive()
+        return any(effect.startswith(REPORT) for block in self.blocks[: at.number + 1] for effect in block.effects)
 
     def root_of(self, log_size: int) -> bytes | None:
         return self.roots.get(log_size)
@@ -80,7 +82,8 @@ class SimulatedL2:
         raise NotImplementedError
 
     def report(self, first: CertifiedCheckpoint, second: CertifiedCheckpoint) -> Call:
-        raise NotImplementedError
+        digests = first.checkpoint.digest() + second.checkpoint.digest()
+        return Call(SENDER, REPORT + digests, "MainlandLightClient.reportEquivocation")
 
     def mint(
         self, order: MintOrder, issuer_signature: bytes, clearance: ClearanceData, signatures: tuple[bytes, ...]

@@ -10,8 +10,10 @@ import pytest
 from bridge.delivery.executor import ExecutorSettings
 from bridge.delivery.node import DeliveryNode
 from bridge.delivery.store import DeliveryStore
+from hk_l2.errors import RevertError
 from mainland_chain.light.claims import leaf_hash
-from tests.unit.bridge.simulated_l2 import SimulatedL2, reverting, with_roots
+from mainland_chain.light.errors import Equivocation
+from tests.unit.bridge.simulated_l2 import REPORT, SimulatedL2, reverting, with_roots
 from tests.unit.mainland_chain.light.simulated_ledger import SimulatedLedger
 
 
@@ -191,11 +193,83 @@ def test_an_unknown_revert_is_named_and_waits_for_the_operator(bench: Bench) -> 
 def test_a_backlog_does_not_block_new_work(bench: Bench) -> None:
     old = bench.packets(300)
     backlog = {leaf_hash(claim) for claim in bench.ledger.claims}
-    from hk_l2.errors import RevertError
-
     bench.l2.reverts = lambda leaf: RevertError("AssetUnknown", {}, b"") if leaf in backlog else None
     bench.run(15, step_ms=100)
     new = bench.packets(1)
     bench.run(1)
     assert bench.states(new) == ["final"]
     assert set(bench.states(old[:5])) == {"verified"}
+
+
+def contradict(bench: Bench) -> bytes:
+    """The quorum certifies another block of the last height; id of the report."""
+    with pytest.raises(Equivocation):
+        bench.node.submit_packet(bench.ledger.packet(0, bench.ledger.checkpoint(header_hash=b"\x07" * 32)))
+    contradiction = bench.node._trust.contradiction()
+    assert contradiction is not None
+    return contradiction.item_id
+
+
+def reports(bench: Bench) -> int:
+    return sum(effect.startswith(REPORT) for effect in bench.l2.proven())
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_report_survives_a_reorganisation_and_a_restart(bench: Bench, keep: bool) -> None:
+    bench.l2.depth = 4
+    ids = bench.packets(1)
+    report = contradict(bench)
+    bench.run(3)
+    assert bench.states([report, *ids]) == ["mined", "verified"]
+    before = bench.node.trace(report).l2_transaction_hash
+    bench.l2.reorganise(1, keep_transactions=keep)
+    bench.start()
+    bench.run(2)
+    bench.l2.mine(5)
+    bench.run(20)
+    assert bench.states([report, *ids]) == ["final", "verified"]
+    assert (bench.node.trace(report).l2_transaction_hash, reports(bench)) == (before, 1)
+    assert bench.l2.proven()[0].startswith(REPORT)
+
+
+def test_a_report_waits_for_a_dead_node_and_for_a_contract_that_refuses_it(bench: Bench) -> None:
+    bench.packets(1)
+    bench.l2.down = True
+    report = contradict(bench)
+    bench.run()
+    assert bench.node.trace(report).reason_code == "NODE_DOWN"
+    bench.l2.down = False
+    bench.l2.reverts = lambda data: RevertError("InvalidCertificate", {}, b"")
+    bench.start()
+    bench.now += 120_000
+    bench.run(3)
+    refused = bench.node.trace(report)
+    assert (refused.state, refused.reason_code) == ("verified", "InvalidCertificate")
+    assert "operator" in refused.next_action
+    bench.l2.reverts = lambda data: None
+    bench.now += 120_000
+    bench.run()
+    assert (bench.states([report]), reports(bench)) == (["final"], 1)
+
+
+def test_what_was_sent_before_the_freeze_goes_before_the_report(bench: Bench) -> None:
+    bench.l2.automine = False
+    ids = bench.packets(1)
+    bench.run(2)
+    assert bench.states(ids) == ["sent"]
+    bench.l2.mempool.clear()
+    report = contradict(bench)
+    bench.run(4)
+    bench.l2.mine()
+    bench.run()
+    assert bench.states([*ids, report]) == ["final", "final"]
+    assert [effect.startswith(REPORT) for effect in bench.l2.proven()] == [False, True]
+
+
+def test_a_report_overtakes_a_backlog(bench: Bench) -> None:
+    bench.l2.down = True
+    bench.packets(40)
+    report = contradict(bench)
+    bench.l2.down = False
+    bench.run(1)
+    assert bench.states([report]) == ["final"]

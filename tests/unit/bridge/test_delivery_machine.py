@@ -101,7 +101,8 @@ class AnyHistory(RuleBasedStateMachine):
     def something_moves_it_or_somebody_must_act(self) -> None:
         if m.next_action(self.item) is m.Action.NOTHING:
             waiting = (*m.ENDS, m.State.HELD)
-            assert self.item.state in waiting or (self.item.state is m.State.RECEIVED and self.kind is m.Kind.PACKET)
+            unverified = self.item.state is m.State.RECEIVED and self.kind is not m.Kind.ORDER
+            assert self.item.state in waiting or unverified
         if self.item.state is m.State.HELD:
             assert self.item.actor
 
@@ -118,10 +119,20 @@ class AnyPacketHistory(AnyHistory):
     kind = m.Kind.PACKET
 
 
+class AnyReportHistory(AnyHistory):
+    kind = m.Kind.EQUIVOCATION
+
+    @invariant()
+    def nobody_stops_it(self) -> None:
+        assert self.item.state not in (m.State.HELD, m.State.REFUSED, m.State.CLEARED)
+
+
 TestOrders = AnyHistory.TestCase
 TestOrders.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
 TestPackets = AnyPacketHistory.TestCase
 TestPackets.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestReports = AnyReportHistory.TestCase
+TestReports.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
 
 INTENT = m.Intent("MintController.mint", 4, b"\x01" * 32, last=True)
 STEP = dataclasses.replace(INTENT, last=False)
@@ -149,6 +160,26 @@ def test_the_usual_walks() -> None:
     assert done.state is m.State.FINAL
     with pytest.raises(m.IllegalEvent):
         m.apply(between, m.Finalised())
+
+
+def test_a_report_is_planned_once_verified_and_cannot_be_stopped() -> None:
+    report = run(m.Kind.EQUIVOCATION, m.Verified())
+    assert m.next_action(report) is m.Action.PLAN
+    for event in (m.Held("x", "y", "z"), m.Refused("x", "y"), m.Resubmitted(), m.Cleared()):
+        with pytest.raises(m.IllegalEvent):
+            m.apply(report, event)
+    done = run(m.Kind.EQUIVOCATION, m.Verified(), m.AlreadyDone(*BLOCK), m.Finalised())
+    assert done.state is m.State.FINAL
+
+
+def test_only_orders_are_cleared() -> None:
+    with pytest.raises(m.IllegalEvent):
+        run(m.Kind.PACKET, *CLEARED)
+
+
+def test_a_replacement_belongs_to_the_transaction_on_its_way() -> None:
+    with pytest.raises(m.IllegalEvent):
+        m.apply(run(m.Kind.ORDER, *SENT, m.Mined(*BLOCK)), m.Replaced(bytes(32), INTENT.nonce))
 
 
 def test_a_reorganisation_sends_the_same_transaction_again() -> None:

@@ -426,7 +426,7 @@ class TraceResponse(_message.Message):
     id: _builtins.bytes
     """Full id."""
     kind: _builtins.str
-    """"packet" or "order"."""
+    """"packet", "order" or "equivocation"."""
     state: _builtins.str
     """Present state."""
     reason: _builtins.str
