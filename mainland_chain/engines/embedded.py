@@ -342,17 +342,14 @@ class EmbeddedEngine:
             return None
         self._observe(Step.PREPARED, height)
         self._application.process(proposal)
-        while True:
-            try:
-                block = self._application.finalize(proposal)
-                self._observe(Step.FINALIZED, height)
-                self._application.commit()
-                break
-            except Retryable as error:
-                if self._stopping:
-                    raise
-                logger.warning("the store is not ready, trying again", extra={"height": height, "code": error.code})
-                time.sleep(_COMMIT_BACKOFF_S)
+
+        def finalized_and_committed() -> BlockCommit:
+            block = self._application.finalize(proposal)
+            self._observe(Step.FINALIZED, height)
+            self._application.commit()
+            return block
+
+        block = self._patiently(finalized_and_committed, height)
         self._observe(Step.COMMITTED, height)
         return block
 
@@ -360,9 +357,20 @@ class EmbeddedEngine:
         """In the worker: the certificate of the last committed block."""
         votes = [v for v in self._voters.map(self._vote, self._signers.items()) if v is not None]
         certified = self._application.certificate(votes)
-        self._store.save_certificate(certified)
+        self._patiently(lambda: self._store.save_certificate(certified), height)
         self._observe(Step.CERTIFIED, height)
         return certified.checkpoint.height
+
+    def _patiently(self, step: Callable[[], T], height: int) -> T:
+        """In the worker: `step`, again and again while the store is not ready and we are not stopping."""
+        while True:
+            try:
+                return step()
+            except Retryable as error:
+                if self._stopping:
+                    raise
+                logger.warning("the store is not ready, trying again", extra={"height": height, "code": error.code})
+                time.sleep(_COMMIT_BACKOFF_S)
 
     def _vote(self, validator: tuple[bytes, Signer]) -> VoteExtension | None:
         org, signer = validator

@@ -271,16 +271,17 @@ async def test_the_missing_certificate_is_made_on_start(bench: Bench, monkeypatc
     assert (await again.submit(asset.raw, Stage.CERTIFIED)).height == 1
 
 
-async def test_a_busy_store_is_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("step", ["commit", "save_certificate"])
+async def test_a_busy_store_is_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     engine = bench.open()
-    real, failures = bench.store.commit, [Retryable("STORE_UNAVAILABLE", "busy")] * 2
+    real, failures = getattr(bench.store, step), [Retryable("STORE_UNAVAILABLE", "busy")] * 2
 
-    def commit(block: Any) -> None:
+    def busy_at_first(written: Any) -> None:
         if failures:
             raise failures.pop()
-        real(block)
+        real(written)
 
-    monkeypatch.setattr(bench.store, "commit", commit)
+    monkeypatch.setattr(bench.store, step, busy_at_first)
     await engine.start()
     outcome = await engine.submit(bench.kit.asset().raw, Stage.CERTIFIED)
     assert outcome.result.ok and outcome.height == 1 and not failures
