@@ -323,6 +323,10 @@ class DeliveryNode:
             except LianqiaoError as error:
                 logger.error("delivery round failed", extra={"code": error.code})
                 moved = 0
+            except Exception:
+                # Whoever still takes packets must go on delivering them: a round that broke is followed by another.
+                logger.exception("delivery round broke")
+                moved = 0
             if not moved:
                 try:
                     await asyncio.wait_for(stop.wait(), idle_s)

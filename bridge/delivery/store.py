@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bridge.delivery.machine import ENDS, Event, Intent, Item, Kind, State, apply
 from bridge.delivery.wire import decode_packet
@@ -352,7 +353,7 @@ class DeliveryStore:
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except OperationalError as error:
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise Retryable("STORE_BUSY", "the delivery store is busy or unreachable", hint="try again") from error
 
 

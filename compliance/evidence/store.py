@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from compliance.evidence.model import (
     DecisionRecord,
@@ -244,7 +245,7 @@ class DecisionStore:
                 if self._engine.dialect.name == "postgresql":
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCKS[zone])))
                 yield DecisionTransaction(connection, zone)
-        except (IntegrityError, OperationalError) as error:
+        except (IntegrityError, OperationalError, InterfaceError, PoolTimeout) as error:
             raise Retryable(
                 "DECISION_STORE_BUSY", "the decision store is busy or unreachable", subject=zone.value
             ) from error

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Self
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from lianqiao_base.errors import Fatal, Retryable
 from mainland_chain.light.types import CertifiedCheckpoint
@@ -392,7 +393,7 @@ def _translated(subject: str) -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise corrupt("the database refuses a row that contradicts another", subject) from error
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise Retryable(
             "STORE_UNAVAILABLE", "the database is busy, full or away", subject=subject, hint="try again; check the disk"
         ) from error

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from bridge.delivery.executor import ExecutorSettings
 from bridge.delivery.node import DeliveryNode
 from bridge.delivery.store import DeliveryStore
 from hk_l2.errors import RevertError
+from lianqiao_base.errors import Retryable
 from mainland_chain.light.claims import leaf_hash
 from mainland_chain.light.errors import Equivocation
 from tests.unit.bridge.simulated_l2 import REPORT, SimulatedL2, reverting, with_roots
@@ -83,6 +86,39 @@ def test_finality_is_waited_for(bench: Bench) -> None:
     bench.l2.mine(3)
     bench.run()
     assert bench.states(ids) == ["final", "final"]
+
+
+def test_no_error_of_a_round_ends_the_work(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever still takes packets must go on delivering them."""
+    ids = bench.packets(1)
+    errors: list[Exception] = [sa.exc.TimeoutError("no connection left"), RuntimeError("a bug"), Retryable("BUSY", "")]
+    tick = bench.node.tick
+
+    def broken_at_first() -> int:
+        if errors:
+            raise errors.pop()
+        return tick()
+
+    monkeypatch.setattr(bench.node, "tick", broken_at_first)
+
+    async def story() -> str:
+        stop = asyncio.Event()
+        working = asyncio.create_task(bench.node.run(stop, idle_s=0.01))
+        report = await bench.node.wait_done(ids[0], timeout_s=5)
+        stop.set()
+        await working
+        return report.state
+
+    assert asyncio.run(story()) == "final"
+
+
+def test_a_store_without_a_free_connection_is_busy(bench: Bench) -> None:
+    store = DeliveryStore(f"sqlite:///{bench.folder / 'other.db'}")
+    engine = store._engine
+    store._engine = sa.create_engine(engine.url, pool_size=1, max_overflow=0, pool_timeout=0.01)
+    with store._engine.connect(), pytest.raises(Retryable) as caught:
+        store.counts()
+    assert caught.value.code == "STORE_BUSY"
 
 
 @pytest.mark.parametrize("keep", [True, False])

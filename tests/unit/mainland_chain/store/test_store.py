@@ -224,12 +224,22 @@ def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     assert caught.value.code == "STORE_CORRUPT"
 
 
-def test_a_locked_database_is_retryable(store: SqlLedgerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        sa.exc.OperationalError("COMMIT", {}, Exception("database is locked")),
+        sa.exc.TimeoutError("QueuePool limit of size 8 overflow 8 reached"),
+    ],
+    ids=["locked", "no connection left"],
+)
+def test_a_locked_database_is_retryable(
+    store: SqlLedgerStore, monkeypatch: pytest.MonkeyPatch, error: sa.exc.SQLAlchemyError
+) -> None:
     chain = Chain()
     block = chain.block()
 
     def busy(*_: object) -> None:
-        raise sa.exc.OperationalError("COMMIT", {}, Exception("database is locked"))
+        raise error
 
     monkeypatch.setattr(store, "_insert_block", busy)
     with pytest.raises(Retryable) as caught:
