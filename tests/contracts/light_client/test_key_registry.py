@@ -7,7 +7,7 @@ import random
 import pytest
 from evm_harness import Contract, Evm, Reverted
 from mainland import CHECKPOINT_TAG, Deployment
-from sm2_reference import SM3_IV, G, Key, N, P, Point, add, multiply, sm3, sm3_compress, user_hash, word
+from sm2_reference import SM3_IV, B, G, Key, N, P, Point, add, multiply, sm3, sm3_compress, user_hash, word
 
 from mainland_chain.crypto import sm3 as ledger_sm3
 
@@ -76,6 +76,27 @@ def test_points_off_the_curve_are_refused(deployment: Deployment, point: tuple[i
     with pytest.raises(Reverted) as caught:
         deployment.registry.transact("register", *point)
     assert (caught.value.name, caught.value.values) == ("NotOnCurve", point)
+
+
+def _small_point() -> tuple[int, int]:
+    """A point of the curve whose x also fits as x + p into 256 bits (p = 3 mod 4, so roots are powers)."""
+    x = 1
+    while True:
+        right = (pow(x, 3, P) - 3 * x + B) % P
+        y = pow(right, (P + 1) // 4, P)
+        if y * y % P == right:
+            return x, y
+        x += 1
+
+
+def test_a_second_spelling_of_a_point_is_refused(deployment: Deployment) -> None:
+    """x + p is the same point modulo p: two tables for one key would be two votes for one organisation's key."""
+    x, y = _small_point()
+    assert x + P < 2**256
+    with pytest.raises(Reverted) as caught:
+        deployment.registry.transact("register", x + P, y)
+    assert (caught.value.name, caught.value.values) == ("NotOnCurve", (x + P, y))
+    assert int(deployment.registry.transact("register", x, y), 16) != 0
 
 
 def _entry(public: tuple[int, int], index: int) -> Point:
