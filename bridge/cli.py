@@ -9,6 +9,7 @@ import click
 
 from bridge.commands.deliver import deliver
 from bridge.commands.demo import demo
+from bridge.commands.export import export
 from bridge.commands.group import TypedErrorGroup
 from bridge.commands.keys import keys
 from bridge.commands.l2 import l2
@@ -39,7 +40,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (demo, verify, trace, keys, ledger, deliver, l2):
+for command in (demo, verify, trace, keys, ledger, export, deliver, l2):
     cli.add_command(command)
 
 

@@ -1,7 +1,8 @@
-"""Export jobs, step by step: preview, decision, request on the ledger, proof, packet over the border (DESIGN §5.5-5.7).
+"""Export jobs, step by step: preview, decision, request on the ledger, proof, packet over the border.
 
 Every step is stored before it acts and may be repeated: a decision is inside a stored transaction, the ledger tells the outcome of a
 transaction again, and Hong Kong knows a packet by its id. So a job that was cut off anywhere is just run again.
+`bridge.export.worker` does that for as long as its process lives.
 """
 
 from __future__ import annotations
@@ -11,13 +12,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from bridge.delivery.client import Receipt
+from bridge.delivery.client import Receipt, Traced
 from bridge.export.preview import gate_policy, gate_values, openings, preview_claim
-from bridge.export.store import ExportJob, ExportStore, JobState, job_id
+from bridge.export.store import ExportJob, ExportStore, JobState, new_job
 from compliance.export.gate import ExportGate
 from compliance.export.model import ExportFacts
 from lianqiao_base import canonical
-from lianqiao_base.errors import Fatal, PreconditionFailed, Rejected, Retryable
+from lianqiao_base.errors import (
+    Fatal,
+    NotFound,
+    PermissionDenied,
+    PreconditionFailed,
+    Rejected,
+    Retryable,
+    Unauthenticated,
+)
 from mainland_chain.client import LedgerClient, RecordView
 from mainland_chain.crypto.sm3 import sm3
 from mainland_chain.engines.protocol import Stage
@@ -33,11 +42,19 @@ from mainland_chain.wire import parse
 
 logger = logging.getLogger(__name__)
 
+SUPERSEDED = "CHECKPOINT_SUPERSEDED"
+"""Why the border holds a packet until it comes again under a newer checkpoint."""
+_ASK_AGAIN = frozenset({"DECISION_LAPSED", "REPLAYED_NONCE", "TIME_IN_FUTURE"})
+"""Refusals that a fresh decision and transaction end, or mere time: the job was cut off and the decision lapsed, or the member sent
+other transactions meanwhile. A refused transaction stays refused, so the gate is asked again."""
+
 
 class Border(Protocol):
     """The border service, as the exporter needs it."""
 
     async def submit_packet(self, packet: Packet) -> Receipt: ...
+
+    async def trace(self, item_id: bytes) -> Traced: ...
 
 
 class Exporter:
@@ -77,23 +94,21 @@ class Exporter:
         approval_reference: str,
     ) -> ExportJob:
         """Store a job. Asking for the same again gives the same job."""
-        wanted = tuple(sorted(fields))
-        identifier = job_id(kind, record_ids, wanted, destination, self._policy.version)
         return self._store.add(
-            ExportJob(
-                identifier,
+            new_job(
                 kind,
                 record_ids,
-                wanted,
+                fields,
                 destination,
                 self._policy.version,
-                filing_reference,
-                approval_reference,
+                filing_reference=filing_reference,
+                approval_reference=approval_reference,
             )
         )
 
     async def run(self, job: ExportJob) -> ExportJob:
-        """Take a job as far as it goes: to `delivered` or `refused`. Raises `Retryable` when it should be run again later."""
+        """Take a job as far as it goes: to `delivered` or `refused`. Raises `Retryable` when it should be run again later, and
+        `Unauthenticated` or `PermissionDenied` when this process, not the job, is not welcome."""
         try:
             if job.state is JobState.ASKED:
                 job = await self._decide(job)
@@ -101,10 +116,52 @@ class Exporter:
                 job = await self._log(job)
             if job.state is JobState.LOGGED:
                 job = await self._deliver(job)
+        except (Unauthenticated, PermissionDenied):
+            raise
         except Rejected as error:
-            logger.warning("export refused", extra={"job": job.job_id.hex(), "code": error.code})
-            job = self._step(job, "refused", state=JobState.REFUSED, reason=str(error))
+            # The newest stored step: the error may come from behind it.
+            job = self._refuse(self._store.get(job.job_id), error)
         return job
+
+    async def follow(self, job: ExportJob) -> ExportJob:
+        """Ask where a delivered packet stands, and hand it over again if its checkpoint was superseded or the border lost it.
+
+        Raises like `run`.
+        """
+        try:
+            traced = await self._border.trace(job.packet_id)
+        except NotFound as error:
+            if error.code != "ITEM_UNKNOWN":
+                raise
+            return await self._hand_over_again(job)
+        if traced.state == "final":
+            return self._step(job, "final", state=JobState.FINAL, reason="")
+        if traced.state == "refused":
+            return self._refuse(
+                job, PreconditionFailed("REFUSED_AT_BORDER", traced.reason, subject=job.packet_id.hex())
+            )
+        if traced.state == "held" and is_superseded(traced.reason):
+            return await self._hand_over_again(job)
+        return self.note(job, traced.reason)
+
+    async def _hand_over_again(self, job: ExportJob) -> ExportJob:
+        try:
+            receipt = await self.redeliver(job)
+        except (Unauthenticated, PermissionDenied):
+            raise
+        except Rejected as error:
+            return self._refuse(job, error)
+        logger.info("handed over again", extra={"job": job.job_id.hex(), "state": receipt.state})
+        self._probe("handed over again")
+        return self.note(job, receipt.reason)
+
+    def note(self, job: ExportJob, reason: str) -> ExportJob:
+        """Keep why a job waits, for whoever asks."""
+        return job if reason == job.reason else self._store.update(job, reason=reason)
+
+    def _refuse(self, job: ExportJob, error: Rejected) -> ExportJob:
+        logger.warning("export refused", extra={"job": job.job_id.hex(), "code": error.code})
+        return self._step(job, "refused", state=JobState.REFUSED, reason=str(error))
 
     async def resume(self) -> tuple[ExportJob, ...]:
         """Run every unfinished job, oldest first; one that has to wait does not hold up the others."""
@@ -117,8 +174,13 @@ class Exporter:
                 done.append(self._store.get(job.job_id))
         return tuple(done)
 
+    async def series(self, job: ExportJob) -> str:
+        """The asset that a telemetry job is about: its intervals must be logged in order. Raises what the ledger raises."""
+        view = await self._ledger.get_record(job.record_ids[0])
+        return _asset_id(view)
+
     def _step(self, job: ExportJob, name: str, **changes: object) -> ExportJob:
-        changed = self._store.update(job, **changes)
+        changed = self._store.update(job, **{"reason": "", **changes})
         self._probe(name)
         return changed
 
@@ -165,8 +227,7 @@ class Exporter:
     def _cumulative(self, job: ExportJob, views: list[RecordView], context: ClaimContext) -> int:
         if job.kind != "TelemetryClaim":
             return 0
-        name = next((f.value for f in views[0].fields if f.name == "asset_id"), "") if views else ""
-        reference = asset_ref(context.destination, name)
+        reference = asset_ref(context.destination, _asset_id(views[0]) if views else "")
         total = 0
         for raw in self._store.logged_telemetry(job.destination):
             claim = decode_claim(raw)
@@ -175,9 +236,16 @@ class Exporter:
         return total
 
     async def _log(self, job: ExportJob) -> ExportJob:
-        outcome = await self._ledger.submit(job.transaction, Stage.CERTIFIED)
-        if not outcome.result.ok or outcome.result.log_index is None:
-            raise PreconditionFailed(outcome.result.code, outcome.result.message, subject=job.job_id.hex())
+        try:
+            outcome = await self._ledger.submit(job.transaction, Stage.CERTIFIED)
+            if not outcome.result.ok or outcome.result.log_index is None:
+                raise PreconditionFailed(outcome.result.code, outcome.result.message, subject=job.job_id.hex())
+        except Rejected as error:
+            if error.code not in _ASK_AGAIN:
+                raise
+            self._step(job, "asked again", state=JobState.ASKED, transaction=b"", previewed="")
+            raise Retryable(error.code, error.message, subject=job.job_id.hex()) from error
+        self._probe("submitted")
         proof = await self._ledger.claim_proof(outcome.result.log_index)
         claim = decode_claim(proof.leaf_data)
         # The gate approved values; what the validators logged must be those values, or something is badly wrong.
@@ -216,6 +284,7 @@ class Exporter:
         receipt = await self._border.submit_packet(packet)
         if receipt.state == "refused":
             raise PreconditionFailed("REFUSED_AT_BORDER", receipt.reason, subject=receipt.item_id.hex())
+        self._probe("handed over")
         return self._step(job, "delivered", state=JobState.DELIVERED, packet_id=receipt.item_id, reason=receipt.reason)
 
     def signed_decision(self, job: ExportJob) -> SignedExportDecision:
@@ -228,6 +297,15 @@ class Exporter:
     async def redeliver(self, job: ExportJob) -> Receipt:
         """Hand a delivered packet over again, proved under the newest checkpoint: for packets held as superseded."""
         return await self._border.submit_packet(await self.packet(job))
+
+
+def is_superseded(reason: str) -> bool:
+    """Whether the border's reason says that a newer checkpoint is all it needs."""
+    return reason.partition(":")[0] == SUPERSEDED
+
+
+def _asset_id(view: RecordView) -> str:
+    return next((f.value for f in view.fields if f.name == "asset_id"), "")
 
 
 def _kept(claim: Claim) -> tuple[str, ...]:

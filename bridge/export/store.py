@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from lianqiao_base.errors import AlreadyExists, NotFound
+from lianqiao_base.errors import AlreadyExists, Fatal, NotFound, PreconditionFailed
 from mainland_chain.crypto.sm3 import sm3
 
 
@@ -20,6 +20,8 @@ class JobState(StrEnum):
     """The claim is in the export log."""
     DELIVERED = "delivered"
     """Hong Kong has taken the packet."""
+    FINAL = "final"
+    """The claim is on the L2, finally."""
     REFUSED = "refused"
     """The gate, the ledger or Hong Kong refused; the reason says which."""
 
@@ -47,12 +49,43 @@ class ExportJob:
     packet_id: bytes = b""
 
 
+_ENDED = (JobState.FINAL, JobState.REFUSED)
+
+
 def job_id(
     kind: str, record_ids: tuple[bytes, ...], fields: tuple[str, ...], destination: bytes, policy_version: int
 ) -> bytes:
     """32 bytes; the same request under the same policy version is the same job."""
     parts = [kind.encode(), b"".join(record_ids), "\n".join(fields).encode(), destination, str(policy_version).encode()]
     return sm3(b"lianqiao.export-job.v1" + b"".join(len(p).to_bytes(4, "big") + p for p in parts))
+
+
+def new_job(
+    kind: str,
+    record_ids: tuple[bytes, ...],
+    fields: tuple[str, ...],
+    destination: bytes,
+    policy_version: int,
+    *,
+    filing_reference: str,
+    approval_reference: str,
+) -> ExportJob:
+    """What is asked, not yet stored. The order of fields means nothing; that of records does."""
+    wanted = tuple(sorted(fields))
+    identifier = job_id(kind, record_ids, wanted, destination, policy_version)
+    return ExportJob(
+        identifier, kind, record_ids, wanted, destination, policy_version, filing_reference, approval_reference
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """As much of an unfinished job as it takes to choose what to do next."""
+
+    job_id: bytes
+    kind: str
+    destination: bytes
+    state: JobState
 
 
 _metadata = sa.MetaData()
@@ -113,11 +146,35 @@ class ExportStore:
         return _job(row)
 
     def unfinished(self) -> tuple[ExportJob, ...]:
-        """Jobs that are neither delivered nor refused, oldest first."""
-        done = (JobState.DELIVERED, JobState.REFUSED)
+        """Jobs that are not delivered yet and not refused, oldest first."""
+        done = (JobState.DELIVERED, *_ENDED)
         query = sa.select(_jobs).where(_jobs.c.state.not_in(done)).order_by(_jobs.c.number)
         with self._engine.connect() as connection:
             return tuple(_job(r) for r in connection.execute(query).mappings())
+
+    def open_jobs(self) -> tuple[OpenJob, ...]:
+        """Jobs that are neither final nor refused, oldest first."""
+        columns = (_jobs.c.job_id, _jobs.c.kind, _jobs.c.destination, _jobs.c.state)
+        query = sa.select(*columns).where(_jobs.c.state.not_in(_ENDED)).order_by(_jobs.c.number)
+        with self._engine.connect() as connection:
+            return tuple(OpenJob(i, kind, to, JobState(state)) for i, kind, to, state in connection.execute(query))
+
+    def newest(self, limit: int) -> tuple[ExportJob, ...]:
+        """At most `limit` jobs, the newest first."""
+        query = sa.select(_jobs).order_by(_jobs.c.number.desc()).limit(limit)
+        with self._engine.connect() as connection:
+            return tuple(_job(r) for r in connection.execute(query).mappings())
+
+    def ask_again(self, job: ExportJob) -> ExportJob:
+        """Take a refused job up again where it was refused: before the gate, or, once its claim is logged, before the border.
+
+        Raises `PreconditionFailed("JOB_NOT_REFUSED")`.
+        """
+        if job.state is not JobState.REFUSED:
+            raise PreconditionFailed("JOB_NOT_REFUSED", f"it is {job.state.value}", subject=job.job_id.hex())
+        if job.log_index >= 0:
+            return self.update(job, state=JobState.LOGGED, reason="")
+        return self.update(job, state=JobState.ASKED, reason="", transaction=b"", previewed="")
 
     def logged_telemetry(self, destination: bytes) -> tuple[bytes, ...]:
         """Telemetry claims logged for a destination, in log order."""
@@ -130,10 +187,25 @@ class ExportStore:
             return tuple(connection.execute(query).scalars())
 
     def update(self, job: ExportJob, **changes: object) -> ExportJob:
-        """Store a step. The new job is returned."""
+        """Store a step. The new job is returned.
+
+        Raises `Fatal("JOB_CHANGED")`: a second process on the same store must not decide or log what the first did already.
+        """
         changed = replace(job, **changes)  # type: ignore[arg-type]
+        same = sa.and_(
+            _jobs.c.job_id == job.job_id,
+            _jobs.c.state == job.state.value,
+            _jobs.c.transaction == job.transaction,
+        )
         with self._engine.begin() as connection:
-            connection.execute(_jobs.update().where(_jobs.c.job_id == job.job_id).values(**_columns(changed)))
+            written = connection.execute(_jobs.update().where(same).values(**_columns(changed)))
+            if written.rowcount != 1:
+                raise Fatal(
+                    "JOB_CHANGED",
+                    "the job was changed by somebody else meanwhile",
+                    subject=job.job_id.hex(),
+                    hint="run one export process for each job store",
+                )
         return changed
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.delivery.client import Receipt
+from bridge.delivery.client import Receipt, Traced
 from bridge.demo.mainland import APPROVAL, ASSET_FIELDS, ASSETS, FILING, MainlandZone
 from bridge.demo.run import MAIN_ASSET
 from bridge.export.exporter import Exporter
@@ -53,6 +53,9 @@ class CheckingBorder:
             error, self.fail_next = self.fail_next, None
             raise error
         return Receipt(verified.packet_id, "verified", "")
+
+    async def trace(self, item_id: bytes) -> Traced:
+        return Traced(item_id, "packet", "final", "", "", (), b"")
 
 
 @dataclass
