@@ -36,11 +36,11 @@ def save(path: Path, account: LocalAccount, passphrase: str, *, iterations: int 
 def load(path: Path, passphrase: str) -> LocalAccount:
     """Reads a keystore file."""
     try:
-        text = path.read_text(encoding="utf-8")
+        contents = path.read_bytes()
     except FileNotFoundError as error:
         raise NotFound("KEYSTORE_NOT_FOUND", "no keystore file", subject=str(path)) from error
     try:
-        key = Account.decrypt(text, passphrase)
+        key = Account.decrypt(contents.decode("utf-8"), passphrase)
     except (ValueError, KeyError, TypeError) as error:
         # The library's message may quote what it read; ours does not.
         raise Rejected("KEYSTORE_UNREADABLE", "wrong passphrase or damaged file", subject=str(path)) from error

@@ -70,7 +70,7 @@ class DeliveryConfig(_Model):
             return cls.model_validate(_resolve(document, path.parent))
         except OSError as error:
             raise Rejected("CONFIG_INVALID", error.strerror or "cannot be read", subject=str(path)) from error
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise Rejected("CONFIG_INVALID", f"not TOML: {error}", subject=str(path)) from error
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())

@@ -30,5 +30,8 @@ def test_refusals_tell_no_secret(tmp_path: Path) -> None:
     path.write_text("{}", encoding="utf-8")
     with pytest.raises(Rejected):
         keys.load(path, "passphrase")
+    path.write_bytes(b"\xff")
+    with pytest.raises(Rejected):
+        keys.load(path, "passphrase")
     with pytest.raises(NotFound):
         keys.load(tmp_path / "none.json", "passphrase")

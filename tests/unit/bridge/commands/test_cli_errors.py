@@ -160,6 +160,15 @@ def test_what_is_not_there_is_named(arguments: tuple[str, ...], code: str, tmp_p
     assert str(tmp_path) in result.stderr
 
 
+@pytest.mark.parametrize("command", [("deliver", "serve"), ("l2", "deploy"), ("trace", "abcdef01")])
+def test_a_configuration_that_is_no_text_is_named(command: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b'listen = "\xff"\n')
+    result = run(*command, "--config", str(path))
+    assert result.exit_code == 1, result.output
+    assert result.stderr.startswith("error: CONFIG_INVALID: not TOML")
+
+
 @pytest.mark.parametrize("text", ["12", "0x" + "ab" * 33, "zz" * 32, "ab " * 32, ""])
 def test_hex_is_read_strictly(text: str) -> None:
     with pytest.raises(click.BadParameter):
