@@ -16,7 +16,6 @@ from trie.hexary import HexaryTrie
 
 from lianqiao_base.errors import Rejected
 
-MAX_NODES = 64
 HASH_BYTES = 32
 Node = list["bytes | Node"]
 
@@ -36,8 +35,6 @@ def prove(values: Sequence[bytes], index: int) -> tuple[bytes, ...]:
 
 def verify(root: bytes, index: int, value: bytes, proof: Sequence[bytes]) -> None:
     """Return if `proof` shows `value` at `index` under `root`. Raises `Rejected("BAD_TRIE_PROOF")`."""
-    if not 0 < len(proof) <= MAX_NODES:
-        raise _bad("no nodes, or too many")
     remaining = list(proof)
     node: bytes | Node = root
     path = [nibble for byte in rlp.encode(index) for nibble in (byte >> 4, byte & 15)]
@@ -76,7 +73,7 @@ def _open(reference: bytes, remaining: list[bytes]) -> Node:
         raise _bad("a node is not the one its parent names")
     try:
         node = rlp.decode(encoded)
-    except RLPException as error:
+    except (RLPException, RecursionError) as error:
         raise _bad("a node is not RLP") from error
     if not isinstance(node, list):
         raise _bad("not a trie node")

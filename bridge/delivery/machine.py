@@ -265,7 +265,7 @@ def apply(item: Item, event: Event) -> Item:
             return replace(item, state=State.SENT, block_number=number, block_hash=block_hash)
         case IntentLost(at) if state is State.SENT and item.block_hash is not None:
             return _back(item, "NONCE_TAKEN", "another transaction of this key used the nonce", at)
-        case Mined(number, block_hash) if state in (State.INTENDED, State.SENT) and item.intent is not None:
+        case Mined(number, block_hash) if state in (State.INTENDED, State.SENT):
             return replace(_progress(item, State.MINED), block_number=number, block_hash=block_hash)
         case Reverted(code, reason, at) if state in (State.INTENDED, State.SENT):
             return _back(item, code, reason, at)
@@ -302,7 +302,7 @@ def next_action(item: Item) -> Action:
 
 
 def _may_intend(item: Item) -> bool:
-    return (item.state is item.ready_state and item.intent is None) or _between_steps(item)
+    return item.state is item.ready_state or _between_steps(item)
 
 
 def _between_steps(item: Item) -> bool:

@@ -188,7 +188,7 @@ class DeliveryNode:
         with self._submitting:
             known = self._store.find(order.order_id)
             if known is not None:
-                if known.content != content or known.item.kind is not m.Kind.ORDER:
+                if known.content != content:
                     raise AlreadyExists(
                         "ORDER_DIFFERS",
                         "another order was submitted under this id",

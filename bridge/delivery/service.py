@@ -10,7 +10,7 @@ from lianqiao.bridge.v1 import delivery_pb2_grpc as pb_grpc
 
 from bridge.delivery.node import DeliveryNode
 from bridge.delivery.wire import order_from_proto, packet_from_proto
-from lianqiao_base.errors import PermissionDenied, Rejected
+from lianqiao_base.errors import PermissionDenied
 from lianqiao_base.grpc_status import unary
 from lianqiao_base.tls import caller_fingerprint
 
@@ -30,8 +30,6 @@ class DeliveryServicer(pb_grpc.DeliveryServiceServicer):
     async def SubmitPacket(self, request: pb.SubmitPacketRequest, context: Any) -> pb.SubmitPacketResponse:  # noqa: N802
         """See the proto file."""
         caller = _require(context, self._bridges, "hand over packets")
-        if not request.HasField("packet"):
-            raise Rejected("BAD_PACKET", "the request holds no packet")
         packet = packet_from_proto(request.packet)
         result = await asyncio.to_thread(self._node.submit_packet, packet, caller)
         return pb.SubmitPacketResponse(packet_id=result.item_id, state=result.state, reason=result.reason)

@@ -110,6 +110,16 @@ def test_superseded_is_held_and_revived_by_a_newer_proof(world: World) -> None:
     assert states(node, [held, newer]) == ["final", "final"]
 
 
+def test_a_newer_proof_of_what_is_done_changes_nothing(world: World) -> None:
+    node = world.node()
+    world.ledger.asset()
+    item = node.submit_packet(world.ledger.packet(0)).item_id
+    node.run_until_idle()
+    world.ledger.telemetry()
+    again = node.submit_packet(world.ledger.packet(0))
+    assert (again.item_id, again.state) == (item, "final")
+
+
 def test_rotation_registers_keys_and_hands_over(world: World) -> None:
     node = world.node()
     first = world.ledger.asset()

@@ -182,6 +182,17 @@ def test_a_replacement_belongs_to_the_transaction_on_its_way() -> None:
         m.apply(run(m.Kind.ORDER, *SENT, m.Mined(*BLOCK)), m.Replaced(bytes(32), INTENT.nonce))
 
 
+def test_what_another_relayer_completed_is_done_between_steps_only() -> None:
+    sending = (m.Verified(), m.Intended(STEP), m.Broadcast())
+    for events in (sending[:2], sending):
+        item = run(m.Kind.PACKET, *events)
+        for event in (m.AlreadyDone(*BLOCK), m.Intended(INTENT)):
+            with pytest.raises(m.IllegalEvent):
+                m.apply(item, event)
+    done = run(m.Kind.PACKET, *sending, m.Mined(*BLOCK), m.AlreadyDone(*BLOCK), m.Finalised())
+    assert (done.state, done.intent) == (m.State.FINAL, None)
+
+
 def test_a_reorganisation_sends_the_same_transaction_again() -> None:
     item = run(m.Kind.ORDER, *SENT, m.Mined(*BLOCK), m.Reorged())
     assert (item.state, item.intent, item.block_hash) == (m.State.SENT, INTENT, None)

@@ -62,6 +62,12 @@ def test_what_is_no_order(field: str, value: object) -> None:
     assert caught.value.code == "ORDER_INVALID"
 
 
+def test_a_signature_that_is_none_has_a_name() -> None:
+    with pytest.raises(Rejected) as caught:
+        ORDER.issuer(SimulatedL2().domain)
+    assert caught.value.code == "ORDER_SIGNATURE"
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("units", 1), ("units", 2**64 - 1), ("deadline", 1), ("deadline", 2**53 - 1), ("unit_price_hkd_cents", 2**53 - 1)],
