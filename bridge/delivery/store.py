@@ -190,6 +190,9 @@ class DeliveryStore:
             if close_outbox:
                 connection.execute(_outbox.update().where(_outbox.c.item_id == item_id).values(open=False))
             if prepared is not None:
+                # Signed again after it was given up, at the same nonce and fee, it is the same transaction.
+                given_up = sa.and_(_outbox.c.tx_hash == prepared.tx_hash, _outbox.c.open.is_(False))
+                connection.execute(_outbox.delete().where(given_up))
                 connection.execute(_outbox.insert().values(**_outbox_columns(item_id, prepared, now_ms)))
             noteworthy = (after.state, after.reason_code) != (before.item.state, before.item.reason_code)
             if noteworthy or prepared is not None:

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from bridge.delivery import machine as m
 from bridge.delivery.executor import ExecutorSettings
 from bridge.delivery.node import DeliveryNode
 from bridge.delivery.store import DeliveryStore
-from hk_l2.errors import RevertError
-from lianqiao_base.errors import Retryable
+from hk_l2.errors import FeeTooLow, RevertError
+from hk_l2.txsender import PreparedTransaction
+from lianqiao_base.errors import Rejected, Retryable
 from mainland_chain.light.claims import leaf_hash
 from mainland_chain.light.errors import Equivocation
 from tests.unit.bridge.simulated_l2 import REPORT, SimulatedL2, reverting, with_roots
@@ -309,3 +311,33 @@ def test_a_report_overtakes_a_backlog(bench: Bench) -> None:
     bench.l2.down = False
     bench.run(1)
     assert bench.states([report]) == ["final"]
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_a_transaction_the_node_refuses_is_given_up_only_when_it_does_not_have_it(bench: Bench, has_it: bool) -> None:
+    real = bench.l2.broadcast
+    refused: list[bytes] = []
+
+    def refusing(prepared: PreparedTransaction) -> None:
+        if not refused:
+            refused.append(prepared.tx_hash)
+            if has_it:
+                real(prepared)
+            raise FeeTooLow("FEE_TOO_LOW", "too little")
+        real(prepared)
+
+    bench.l2.broadcast = refusing  # type: ignore[method-assign]
+    ids = bench.packets(1)
+    bench.run(1)
+    assert (bench.node.trace(ids[0]).reason_code == "FEE_TOO_LOW") is not has_it
+    bench.run(12)
+    assert bench.states(ids) == ["final"]
+    assert (bench.l2._mined_nonces(), len(bench.l2.proven())) == (1, 1)
+
+
+def test_an_ambiguous_prefix_is_refused(bench: Bench) -> None:
+    for last in (b"\x01", b"\x02"):
+        bench.node._store.insert(m.Item(b"\x0a" * 31 + last, m.Kind.PACKET), b"", b"", bench.now)
+    with pytest.raises(Rejected) as caught:
+        bench.node.trace(b"\x0a" * 8)
+    assert caught.value.code == "AMBIGUOUS_ID"
