@@ -178,6 +178,28 @@ def test_cut_off_between_sending_and_storing(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+def test_a_transaction_that_came_too_late_is_made_anew(tmp_path: Path) -> None:
+    """Cut off before sending; meanwhile the member's other software sent a transaction with a higher nonce."""
+
+    async def story() -> None:
+        async with running(tmp_path) as bench:
+            exporter = bench.exporter(lambda step: (_ for _ in ()).throw(CutOffError(step)))
+            job = bench.ask(exporter)
+            with pytest.raises(CutOffError):
+                await exporter.run(job)
+            first = bench.store.get(job.job_id).transaction
+            await bench.mainland.register_asset(replace(ASSETS[MAIN_ASSET], asset_id="pv-other"))
+            exporter = bench.exporter()
+            with pytest.raises(Retryable, match="nonce"):
+                await exporter.run(bench.store.get(job.job_id))
+            assert bench.store.get(job.job_id).state is JobState.ASKED
+            (done,) = await exporter.resume()
+            assert done.state is JobState.DELIVERED and done.transaction != first
+            assert await bench.log_size() == 1
+
+    asyncio.run(story())
+
+
 def test_an_absent_border_is_waited_for(tmp_path: Path) -> None:
     async def story() -> None:
         async with running(tmp_path) as bench:
