@@ -106,6 +106,9 @@ class ExportWorker:
             except LianqiaoError as error:
                 level = logging.INFO if isinstance(error, Retryable) else logging.ERROR
                 logger.log(level, "checkpoints cannot be followed", extra={"code": error.code})
+            except Exception as error:
+                # What a ledger may send wrongly must not end the work: the job store is looked at all the same.
+                logger.error("checkpoints cannot be followed", extra={"error": type(error).__name__})
             await asyncio.sleep(delay)
             delay = min(delay * 2, self._settings.longest_delay_s)
 

@@ -95,14 +95,14 @@ class Runner:
 class Ledger:
     """Gives a checkpoint for everything put into the queue."""
 
-    queue: asyncio.Queue[int | LianqiaoError] = field(default_factory=asyncio.Queue)
+    queue: asyncio.Queue[int | Exception] = field(default_factory=asyncio.Queue)
     asked_from: list[int] = field(default_factory=list)
 
     async def checkpoints(self, from_height: int = 0) -> AsyncIterator[CertifiedCheckpoint]:
         self.asked_from.append(from_height)
         while True:
             item = await self.queue.get()
-            if isinstance(item, LianqiaoError):
+            if isinstance(item, Exception):
                 raise item
             yield cast("Any", type("C", (), {"checkpoint": type("P", (), {"height": item})}))
 
@@ -203,12 +203,12 @@ async def test_it_works_until_told_to_stop_and_resumes_the_checkpoints(store: Ex
     job = ask(store, 1)
     work = worker(store, runner, ledger=ledger, poll_s=0.01, first_delay_s=0.01)
     running = asyncio.create_task(work.watch(stop))
-    for item in (7, Retryable("UNAVAILABLE", "away"), 8):
+    for item in (7, Retryable("UNAVAILABLE", "away"), 8, ValueError("nonsense"), 9):
         ledger.queue.put_nowait(item)
-    await until(lambda: store.get(job.job_id).state is JobState.FINAL and len(ledger.asked_from) == 2)
+    await until(lambda: store.get(job.job_id).state is JobState.FINAL and len(ledger.asked_from) == 3)
     stop.set()
     await asyncio.wait_for(running, 5)
-    assert ledger.asked_from == [0, 8]
+    assert ledger.asked_from == [0, 8, 9]
 
 
 async def test_a_checkpoint_wakes_it(store: ExportStore) -> None:
