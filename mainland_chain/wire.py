@@ -224,10 +224,11 @@ def decode_decision(data: bytes) -> ExportDecision:
             decision_hash=bytes.fromhex(value["decision_hash"]),
             issued_at_ms=_typed(value["issued_at_ms"], int),
             valid_until_ms=_typed(value["valid_until_ms"], int),
+            values_hash=bytes.fromhex(value["values_hash"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Rejected("BAD_DECISION", "not an export decision") from error
-    if decision.canonical_bytes() != data or len(decision.decision_hash) != 32:
+    if decision.canonical_bytes() != data or not len(decision.decision_hash) == len(decision.values_hash) == 32:
         raise Rejected("BAD_DECISION", "not the canonical form of an export decision")
     return decision
 

@@ -17,7 +17,6 @@ from bridge.export.preview import gate_policy, gate_values, openings, preview_cl
 from bridge.export.store import ExportJob, ExportStore, JobState, new_job
 from compliance.export.gate import ExportGate
 from compliance.export.model import ExportFacts
-from lianqiao_base import canonical
 from lianqiao_base.errors import (
     Fatal,
     NotFound,
@@ -28,9 +27,8 @@ from lianqiao_base.errors import (
     Unauthenticated,
 )
 from mainland_chain.client import LedgerClient, RecordView
-from mainland_chain.crypto.sm3 import sm3
 from mainland_chain.engines.protocol import Stage
-from mainland_chain.export.claims import ClaimContext, asset_ref, shown_values
+from mainland_chain.export.claims import ClaimContext, asset_ref, claim_values_hash
 from mainland_chain.export.decision import SignedExportDecision
 from mainland_chain.export.policy import ExportPolicy
 from mainland_chain.light.claims import Claim, TelemetryClaim, Transform, decode_claim
@@ -221,7 +219,7 @@ class Exporter:
         signed = self._gate.decide(facts, gate_policy(self._policy), self._clock()).require_signed()
         built = self._builder.request_export(signed)
         return self._step(
-            job, "decided", state=JobState.DECIDED, transaction=built.raw, previewed=_values_digest(claim)
+            job, "decided", state=JobState.DECIDED, transaction=built.raw, previewed=claim_values_hash(claim).hex()
         )
 
     def _cumulative(self, job: ExportJob, views: list[RecordView], context: ClaimContext) -> int:
@@ -249,7 +247,7 @@ class Exporter:
         proof = await self._ledger.claim_proof(outcome.result.log_index)
         claim = decode_claim(proof.leaf_data)
         # The gate approved values; what the validators logged must be those values, or something is badly wrong.
-        if _values_digest(claim) != job.previewed:
+        if claim_values_hash(claim).hex() != job.previewed:
             raise Fatal(
                 "CLAIM_DIFFERS",
                 "the ledger logged other values than the export gate approved",
@@ -310,9 +308,3 @@ def _asset_id(view: RecordView) -> str:
 
 def _kept(claim: Claim) -> tuple[str, ...]:
     return tuple(f.name for f in claim.fields if f.transform is Transform.KEEP)
-
-
-def _values_digest(claim: Claim) -> str:
-    """Digest of what a claim shows, without what only the ledger knows (flags, approval end, places, hashes)."""
-    own = ("flagged_count", "approval_expiry_ms")
-    return sm3(canonical.dumps([[v.name, v.value] for v in shown_values(claim) if v.name not in own])).hex()

@@ -16,7 +16,7 @@ from lianqiao_base import canonical
 from lianqiao_base.canonical import Json
 from lianqiao_base.errors import PreconditionFailed, Rejected
 from mainland_chain.crypto.protocols import Signer, sign
-from mainland_chain.export.decision import ExportDecision, SignedExportDecision
+from mainland_chain.export.decision import ExportDecision, SignedExportDecision, values_hash
 
 KIND = "export"
 
@@ -142,6 +142,7 @@ class ExportGate:
             decision_hash=decision_hash,
             issued_at_ms=now_ms,
             valid_until_ms=until_ms,
+            values_hash=values_hash((value.name, value.value) for value in facts.values),
         )
         signature = sign(self._signer, decision.signing_message(self._chain_id))
         return SignedExportDecision(decision, self._signer.public_key, signature)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lianqiao_base.errors import Rejected
 from mainland_chain.crypto.keccak import keccak256
+from mainland_chain.export.decision import values_hash
 from mainland_chain.export.policy import ExportDestination, ExportPolicy, FieldRule
 from mainland_chain.export.transforms import aggregate, pseudonym, transform_value
 from mainland_chain.light.claims import (
@@ -212,3 +213,8 @@ def shown_values(claim: Claim) -> tuple[ShownValue, ...]:
 
 
 _COUNTED = frozenset({Transform.SUM, Transform.COUNT, Transform.MIN, Transform.MAX})
+
+
+def claim_values_hash(claim: Claim) -> bytes:
+    """`values_hash` of what a claim shows."""
+    return values_hash((v.name, v.value) for v in shown_values(claim))

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lianqiao_base import canonical
 from lianqiao_base.errors import Rejected
 from mainland_chain.crypto import sm2
-from mainland_chain.crypto.sm3 import tag
+from mainland_chain.crypto.sm3 import sm3, tag
 
 CLAIM_KINDS = ("AssetClaim", "TelemetryClaim", "UnitLockClaim")
+LEDGERS_OWN = frozenset({"approval_expiry_ms", "cumulative_energy_wh", "flagged_count"})
+"""Numbers that only the ledger knows when it logs a claim; a gate cannot have seen them."""
+
+
+def values_hash(values: Iterable[tuple[str, str]]) -> bytes:
+    """32 bytes over the (name, value) pairs that a claim shows, in the claim's order, without those that are the ledger's own.
+
+    The gate takes it over what it looked at, the ledger over what it would log: so nobody can show the gate something else.
+    """
+    shown = [[name, value] for name, value in values if name not in LEDGERS_OWN]
+    return sm3(tag("lianqiao.claim-values.v1") + canonical.dumps(shown))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +40,8 @@ class ExportDecision:
     approval_reference: str
     """Data-export approval, filing or contract."""
     approval_valid_until_ms: int
+    values_hash: bytes
+    """Hash of the values that the gate looked at (`values_hash`): the ledger logs no other."""
     decision_hash: bytes
     """Hash of the gate's decision record."""
     issued_at_ms: int
@@ -47,6 +61,7 @@ class ExportDecision:
                 "policy_version": self.policy_version,
                 "record_ids": [r.hex() for r in self.record_ids],
                 "valid_until_ms": self.valid_until_ms,
+                "values_hash": self.values_hash.hex(),
                 "verdict": self.verdict,
             }
         )

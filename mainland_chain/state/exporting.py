@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lianqiao_base.errors import Rejected
-from mainland_chain.export.claims import RECORD_TYPES, ClaimContext, asset_claim, telemetry_claim, unit_lock_claim
+from mainland_chain.export.claims import (
+    RECORD_TYPES,
+    ClaimContext,
+    asset_claim,
+    claim_values_hash,
+    telemetry_claim,
+    unit_lock_claim,
+)
 from mainland_chain.export.decision import ExportDecision
 from mainland_chain.export.policy import ExportPolicy
 from mainland_chain.light.claims import Claim
@@ -111,13 +118,21 @@ def request_export(overlay: Overlay, request: RequestExport, member: Member, poi
     )
     try:
         if request.claim_kind == "TelemetryClaim":
-            return _telemetry(overlay, request, context, records)
-        return _single(overlay, request, context, records[0], point)
+            claim = _telemetry(overlay, request, context, records)
+        else:
+            claim = _single(overlay, request, context, records[0], point)
     except Rejected as error:
         if isinstance(error, TransactionRefused):
             raise
         refusal = Refusal[error.code] if error.code in Refusal.__members__ else Refusal.FIELD_NOT_ALLOWED
         raise TransactionRefused(refusal, error.message, subject=error.subject, hint=error.hint) from error
+    if claim_values_hash(claim) != decision.values_hash:
+        raise _refuse(
+            Refusal.DECISION_MISMATCH,
+            "the export gate was shown other values than the records give",
+            hint="show the gate the values of the records themselves",
+        )
+    return claim
 
 
 def _single(

@@ -10,18 +10,22 @@ from dataclasses import dataclass, field, replace
 
 from lianqiao.ledger.v1 import transaction_pb2 as pb
 
+from lianqiao_base.errors import Rejected
 from mainland_chain.application import Application
 from mainland_chain.crypto.sm2 import PrivateKey
+from mainland_chain.export.claims import ClaimContext, asset_claim, claim_values_hash, telemetry_claim, unit_lock_claim
 from mainland_chain.export.decision import ExportDecision, SignedExportDecision
 from mainland_chain.export.policy import ExportDestination, ExportPolicy, FieldRule
-from mainland_chain.light.claims import Transform, destination_id
+from mainland_chain.light.claims import Claim, Transform, destination_id
 from mainland_chain.light.genesis import Genesis, GenesisMember, GenesisOrganisation, GenesisValidator
 from mainland_chain.light.types import CertifiedCheckpoint, org_id
 from mainland_chain.records.reading import Reading
+from mainland_chain.records.record import decode_record
 from mainland_chain.records.sealing import seal_field
 from mainland_chain.state.block import BlockCommit, TransactionResult
 from mainland_chain.state.entities import SigningMode
 from mainland_chain.state.signatures import transaction_message
+from mainland_chain.state.view import POLICY, read
 from mainland_chain.transaction_builder import Approver, BuiltTransaction, TransactionBuilder
 from mainland_chain.wire import serialize, signed_bytes, transaction_hash
 from tests.support.memory_store import MemoryStore
@@ -227,11 +231,33 @@ class World:
             filing_reference="CSRC-2026-0001",
             approval_reference="CAC-SC-2026-17",
             approval_valid_until_ms=NOW + 300 * DAY,
+            values_hash=bytes(32),
             decision_hash=b"d" * 32,
             issued_at_ms=NOW,
             valid_until_ms=NOW + DAY,
         )
-        return replace(base, **changes)  # type: ignore[arg-type]
+        base = replace(base, **changes)  # type: ignore[arg-type]
+        if "values_hash" not in changes:
+            base = replace(base, values_hash=self.values_hash(base))
+        return base
+
+    def values_hash(self, decision: ExportDecision) -> bytes:
+        """What an honest gate would have looked at; zeros where there is no claim to look at."""
+        kind, fields = decision.claim_kind, decision.fields
+        stored = [self.store.record(r) for r in decision.record_ids]
+        policy = read(self.app._base_overlay(), ExportPolicy, POLICY) or self.policy()
+        destination = policy.destination(decision.destination) or policy.destinations[0]
+        context = ClaimContext(self.chain_id, policy, destination, bytes(32), 0, 0, 0)
+        try:
+            records = [decode_record(s.data) for s in stored if s is not None]
+            claim: Claim
+            if kind == "TelemetryClaim":
+                claim = telemetry_claim(context, records, fields, 0, 0)
+            else:
+                claim = (asset_claim if kind == "AssetClaim" else unit_lock_claim)(context, records[0], fields)
+        except (Rejected, IndexError):
+            return bytes(32)
+        return claim_values_hash(claim)
 
     def sign_decision(self, decision: ExportDecision, gate: PrivateKey | None = None) -> SignedExportDecision:
         key = gate or self.gate

@@ -101,7 +101,19 @@ def computed() -> dict[str, str]:
         (FieldRule("asset", "capacity_w", Transform.BUCKET, 100_000),),
     )
     decision = ExportDecision(
-        "ALLOW", "AssetClaim", (b"r" * 32,), ("capacity_w",), DESTINATION, 1, "备案1", "批准2", 3, b"d" * 32, 1, 2
+        "ALLOW",
+        "AssetClaim",
+        (b"r" * 32,),
+        ("capacity_w",),
+        DESTINATION,
+        1,
+        "备案1",
+        "批准2",
+        3,
+        b"v" * 32,
+        b"d" * 32,
+        1,
+        2,
     )
     tx = pb.Transaction(chain_id=CHAIN, signer="org-a.m1", nonce=9)
     tx.lock_units.CopyFrom(

@@ -11,6 +11,7 @@ import pytest
 from lianqiao_base.errors import Rejected
 from mainland_chain.crypto.sm2 import PrivateKey
 from mainland_chain.export.claims import REQUIRED
+from mainland_chain.export.decision import values_hash
 from mainland_chain.export.policy import ExportDestination, FieldRule
 from mainland_chain.light.claims import Transform, destination_id
 from mainland_chain.records.reading import MAX_BATCH, Reading
@@ -750,6 +751,17 @@ def test_a_destination_keeps_its_pseudonym_key(busy: Busy) -> None:
     other = replace(current.destinations[0], pseudonym_key=b"q" * 32)
     changed = replace(current, version=2, destinations=(other,))
     assert_refused(world, world.builder().publish_policy(changed, world.approvers()), R.POLICY_DESTINATION)
+
+
+def test_a_gate_that_was_shown_other_values_decided_about_nothing() -> None:
+    """Otherwise a requester could show the gate a harmless text and have the ledger log the record's real one."""
+    world = Busy()
+    asset, batch, lock = world.prepare_exports()
+    for kind, record in (("AssetClaim", asset), ("TelemetryClaim", batch), ("UnitLockClaim", lock)):
+        decision = world.decision(kind, record)
+        shown = values_hash([("unit_count", "1")])
+        assert_refused(world, world.export(replace(decision, values_hash=shown)), R.DECISION_MISMATCH)
+        world.ok(world.export(decision))
 
 
 def test_an_aggregate_of_too_few_readings_is_refused() -> None:
