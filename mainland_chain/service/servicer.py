@@ -100,9 +100,11 @@ class LedgerServicer(LedgerServiceServicer):
     ) -> pb.GetTransactionResponse:
         caller = self._access.caller(context)
         tx_hash = _hash("transaction_hash", request.transaction_hash)
+        # The queue first: a transaction leaves it only after its block is stored, so between the two looks it cannot be in neither.
+        pending = self._engine.is_pending(tx_hash)
         found = await asyncio.to_thread(self._store.transaction, tx_hash)
         if found is None:
-            if not self._engine.is_pending(tx_hash):
+            if not pending:
                 raise NotFound("TRANSACTION_NOT_FOUND", "not in a block and not in the queue", subject=tx_hash.hex())
             waiting = Outcome(TransactionResult(tx_hash, messages.PENDING))
             return pb.GetTransactionResponse(outcome=messages.outcome_message(waiting))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import merkle_reference as reference
+import merkle_definitions as reference
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
