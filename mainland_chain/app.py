@@ -12,9 +12,10 @@ from pathlib import Path
 
 from lianqiao_base import logs
 from lianqiao_base.errors import Fatal
+from lianqiao_base.passphrase import read_passphrase
 from lianqiao_base.tls import server_credentials
 from mainland_chain.application import Application
-from mainland_chain.config import LedgerConfig, read_passphrase
+from mainland_chain.config import LedgerConfig
 from mainland_chain.crypto import sm2
 from mainland_chain.crypto.errors import KeyNotFound
 from mainland_chain.crypto.keystore import Keystore

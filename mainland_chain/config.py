@@ -10,9 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from lianqiao_base.errors import Fatal
+from lianqiao_base.passphrase import PASSPHRASE_FILE_VARIABLE
 from lianqiao_base.tls import TlsFiles
-
-PASSPHRASE_FILE_VARIABLE = "LIANQIAO_PASSPHRASE_FILE"  # noqa: S105 - the name of a path, not a secret
 
 
 class _Section(BaseModel):
@@ -109,21 +108,3 @@ class LedgerConfig(_Section):
                 ),
             }
         )
-
-
-def read_passphrase(path: Path) -> str:
-    """The first line of a file that only its owner may read. Raises `Fatal("PASSPHRASE_FILE")`."""
-    try:
-        if path.stat().st_mode & 0o077:
-            raise Fatal("PASSPHRASE_FILE", "others than the owner may read it", subject=str(path), hint="chmod 600 it")
-        lines = path.read_text("utf-8").splitlines()
-    except OSError as error:
-        raise Fatal(
-            "PASSPHRASE_FILE",
-            f"{error.strerror}",
-            subject=str(path),
-            hint=f"set keys.passphrase_file or {PASSPHRASE_FILE_VARIABLE}",
-        ) from error
-    if not lines or not lines[0]:
-        raise Fatal("PASSPHRASE_FILE", "it is empty", subject=str(path))
-    return lines[0]

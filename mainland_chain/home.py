@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lianqiao_base.errors import AlreadyExists, NotFound
+from lianqiao_base.passphrase import read_passphrase
 from lianqiao_base.tls import Authority, TlsFiles, fingerprint
 from mainland_chain.client import LedgerClient, RetryPolicy
-from mainland_chain.config import LedgerConfig, read_passphrase
+from mainland_chain.config import LedgerConfig
 from mainland_chain.crypto.keystore import Keystore
 from mainland_chain.crypto.sm2 import PrivateKey
 from mainland_chain.light.genesis import Genesis, GenesisMember, GenesisOrganisation, GenesisValidator

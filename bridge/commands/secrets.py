@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from lianqiao_base.errors import Rejected
-from mainland_chain.config import PASSPHRASE_FILE_VARIABLE, read_passphrase
+from lianqiao_base.passphrase import PASSPHRASE_FILE_VARIABLE, read_passphrase
 
 BESIDE = "passphrase"
 """Name of the passphrase file that a development home keeps beside its keystores."""

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -34,6 +33,7 @@ from hk_l2.evm import connect
 from hk_l2.manifest import Deployment
 from hk_l2.typed_data import Domain
 from lianqiao_base.errors import Fatal
+from lianqiao_base.passphrase import read_passphrase
 from lianqiao_base.tls import TlsFiles, server_credentials
 from mainland_chain.light.genesis import Genesis
 
@@ -69,6 +69,7 @@ class DeliveryServer:
         self._runner: asyncio.Task[None] | None = None
         self._health = health.aio.HealthServicer()
         limits = [
+            ("grpc.so_reuseport", 0),  # a second node on this port is an error, not half of the calls
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ]
@@ -125,7 +126,7 @@ def _node(config: DeliveryConfig, store: DeliveryStore, decisions: DecisionStore
             hint="compare ledger_chain_id and the genesis file",
         )
     profile = network.load(config.network.profile, chain_id=config.network.chain_id)
-    account = keys.load(config.network.keystore, _passphrase(config.network.passphrase_file))
+    account = keys.load(config.network.keystore, read_passphrase(config.network.passphrase_file))
     deployment = Deployment.load(config.network.manifest)
     layer2 = EvmLayer2(connect(config.network.url), deployment, profile, account, genesis.chain_id)
     gate = _gate(config.gate, layer2.domain, decisions)
@@ -134,7 +135,7 @@ def _node(config: DeliveryConfig, store: DeliveryStore, decisions: DecisionStore
 
 
 def _gate(config: GateConfig, domain: Domain, decisions: DecisionStore) -> TransferGate:
-    passphrase = _passphrase(config.passphrase_file)
+    passphrase = read_passphrase(config.passphrase_file)
     return TransferGate(
         signers=[LocalClearanceSigner.from_keystore(path, passphrase) for path in config.signer_keystores],
         chain_id=domain.chain_id,
@@ -155,10 +156,6 @@ def _listener(config: DeliveryConfig) -> Listener:
         frozenset(bytes.fromhex(f) for f in tls.bridge_clients),
         frozenset(bytes.fromhex(f) for f in tls.issuer_clients),
     )
-
-
-def _passphrase(path: Path) -> str:
-    return path.read_text(encoding="utf-8").rstrip("\n")
 
 
 async def _signalled() -> None:

@@ -18,8 +18,8 @@ from bridge.export.worker import ExportWorker
 from compliance.evidence.store import DecisionStore
 from compliance.export.gate import ExportGate, default_rules
 from lianqiao_base.errors import Fatal, Retryable
+from lianqiao_base.passphrase import read_passphrase
 from mainland_chain.client import LedgerClient, RetryPolicy
-from mainland_chain.config import read_passphrase
 from mainland_chain.crypto.keystore import Keystore
 from mainland_chain.crypto.sm2 import PrivateKey
 from mainland_chain.transaction_builder import TransactionBuilder

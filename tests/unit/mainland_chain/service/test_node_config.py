@@ -14,8 +14,9 @@ import pytest
 
 from lianqiao_base import logs
 from lianqiao_base.errors import AlreadyExists, Fatal, LianqiaoError, NotFound
+from lianqiao_base.passphrase import PASSPHRASE_FILE_VARIABLE, read_passphrase
 from mainland_chain.app import LedgerNode, clock_ms, run, serve
-from mainland_chain.config import PASSPHRASE_FILE_VARIABLE, LedgerConfig, read_passphrase
+from mainland_chain.config import LedgerConfig
 from mainland_chain.crypto.keystore import Keystore
 from mainland_chain.home import DEVELOPMENT_FOUNDERS, LedgerHome, init
 
