@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime as dt
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -39,7 +40,7 @@ async def border(world: World, tmp_path: Path) -> AsyncIterator[SimpleNamespace]
         for name in ("bridge", "issuer", "stranger")
     }
     stubs = {name: pb_grpc.DeliveryServiceStub(channel) for name, channel in channels.items()}
-    yield SimpleNamespace(server=server, node=node, port=server.port, **stubs)
+    yield SimpleNamespace(server=server, node=node, port=server.port, listener=listener, **stubs)
     for channel in channels.values():
         await channel.close()
     await server.stop()
@@ -137,3 +138,10 @@ async def test_bad_input_has_a_named_error(world: World, border: SimpleNamespace
         border.issuer.SubmitOrder(order_request(world.order(), secret)), grpc.StatusCode.INVALID_ARGUMENT
     )
     assert "Secret" not in str(error.details())
+
+
+async def test_a_second_node_cannot_take_the_same_port(border: SimpleNamespace) -> None:
+    """Sharing it would send half of the calls to each."""
+    taken = dataclasses.replace(border.listener, address=f"127.0.0.1:{border.port}")
+    with pytest.raises(RuntimeError):
+        DeliveryServer(border.node, taken)
